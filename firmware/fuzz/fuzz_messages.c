@@ -21,7 +21,9 @@
 #define SLOTS_AT (REGION_BYTES + 2 * JOURNAL_BYTES + MARKS_BYTES + ERASE)
 #define SAMPLES_AT (SLOTS_AT + 2 * SLOT_BYTES)
 #define SAMPLES_BYTES (2 * ERASE)
-#define FLASH_BYTES (SAMPLES_AT + 2 * SAMPLES_BYTES)
+#define LEARNING_AT (SAMPLES_AT + 2 * SAMPLES_BYTES)
+#define LEARNING_BYTES (4 * ERASE)
+#define FLASH_BYTES (LEARNING_AT + 2 * LEARNING_BYTES)
 #define WINDOW_BYTES 32 /* of the pre-baked model */
 #define REPLY_BYTES 640
 #define TURNS_MAX 64
@@ -35,6 +37,8 @@ static const struct tf_geometry geometry = {
     .scratch = {REGION_BYTES + 2 * JOURNAL_BYTES + MARKS_BYTES, ERASE, 0},
     .slot = {{SLOTS_AT, SLOT_BYTES, 0}, {SLOTS_AT + SLOT_BYTES, SLOT_BYTES, 0}},
     .samples = {{SAMPLES_AT, SAMPLES_BYTES, 0}, {SAMPLES_AT + SAMPLES_BYTES, SAMPLES_BYTES, 0}},
+    .rows = {LEARNING_AT, LEARNING_BYTES, 0},
+    .forest = {LEARNING_AT + LEARNING_BYTES, LEARNING_BYTES, 0},
 };
 static uint8_t region[REGION_BYTES];
 static uint8_t bytes[FLASH_BYTES];

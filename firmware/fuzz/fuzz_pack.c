@@ -30,7 +30,7 @@ static void run(const struct tf_engine *engine, const struct tf_pack *pack)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t *copy = malloc(size + 1); /* aligned, and with no accessible memory after it */
-    const struct tf_pack pack = {copy, (uint32_t)size};
+    const struct tf_pack pack = {.data = copy, .size = (uint32_t)size};
     memcpy(copy, data, size);
     int error = tf_pack_check(&pack, ARENA_BYTES);
     for (size_t i = 0; i < port_engine_count && error == TF_OK; i++) {

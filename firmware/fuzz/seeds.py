@@ -7,6 +7,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from reconciler.devices.messages import Inquire, Message, Missing, ReportKind, S
 from reconciler.devices.stage_messages import FetchStage, OpenStage
 from reconciler.model import PayloadEncoding
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
+from tests.firmware.learning import FORM, RECIPE, learning_pack
 from tests.firmware.orders import NONCE, Delivery
 from tests.pipeline.networks import branched
 
@@ -81,6 +83,9 @@ def _deliveries(bench: Bench, made: Made) -> Iterator[Delivery]:
     yield Delivery(bench.install(made, one, 5))
     compressed = bytes(heatshrink2.compress(one, window_sz2=8, lookahead_sz2=4))
     yield Delivery(bench.install(made, one, 6), compressed, PayloadEncoding.HEATSHRINK, block_bytes=64)
+    learns = learning_pack(replace(FORM, trees=2, subsample=4), replace(RECIPE, rows=4, every=1, most_anomalous=1000))
+    yield Delivery(bench.install(made, learns, 7), learns)
+    yield Delivery(bench.configure(made, learns, 8, {1: 1}))
 
 
 def _messages(bench: Bench, made: Made) -> Iterator[bytes]:

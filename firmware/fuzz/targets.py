@@ -46,9 +46,10 @@ class Fuzzers:
         ]
         stages = sorted((FIRMWARE / "src" / "stage").glob("*.c"))
         engines = [*sorted(engine.glob("*.c")), *sorted((engine / "portable").glob("*.c"))]
+        engines += sorted((FIRMWARE / "src" / "learning").glob("*.c"))
         ports = [FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent")]
         shared = [_HERE / "any_signature.c", _HERE / "bytes_in_flash.c"]
-        shared += [FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "recorder", "stages")]
+        shared += [FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "stages")]
         with locked(folder), ThreadPoolExecutor(WORKERS) as pool:
             objects = list(pool.map(self._compile, [*core_sources(curve=None), *stages, *engines, *ports, *shared]))
             list(pool.map(lambda target: self._link(target, objects), TARGETS))

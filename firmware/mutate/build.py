@@ -23,9 +23,13 @@ INCLUDES: Final = [
 SANITIZERS: Final = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 PORT: Final = [
     *(FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent", "host_library")),
-    *(FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "recorder", "stages")),
+    *(FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "stages")),
 ]
-ENGINES: Final = [*sorted(ENGINE.glob("*.c")), *sorted((ENGINE / "portable").glob("*.c"))]
+ENGINES: Final = [
+    *sorted(ENGINE.glob("*.c")),
+    *sorted((ENGINE / "portable").glob("*.c")),
+    *sorted((FIRMWARE / "src" / "learning").glob("*.c")),
+]
 STAGES: Final = sorted((SOURCES / "stage").glob("*.c"))
 POWERCUT: Final = sorted((FIRMWARE / "powercut").glob("*.c"))
 ATTACK: Final = [

@@ -88,9 +88,9 @@ def read_bugs(*, link: bool) -> list[Bug]:
 
 
 def core_sources(*, curve: str | None) -> list[Path]:
-    """Return the agent's C files without engines and stages, with one implementation of the curve, or with none."""
+    """Return the agent's C files without engines, stages and learning, and with one curve, or with none."""
     source = FIRMWARE / "src"
-    apart = {source / "engine", source / "stage"}
+    apart = {source / "engine", source / "stage", source / "learning"}
     core = [path for path in sorted(source.rglob("*.c")) if apart.isdisjoint(path.parents)]
     return [path for path in core if not path.name.startswith("curve_") or path.stem == f"curve_{curve}"]
 

@@ -67,7 +67,7 @@ void runner_answer(const struct runner_port *port, const uint8_t *request, uint8
 {
     const uint32_t parameter_count = tf_load32(request + AT_PARAMETERS), input_bytes = tf_load32(request + AT_INPUT);
     const struct tf_arena arena = {arena_bytes, runner_arena_bytes(request)};
-    const struct tf_pack pack = {request + RUNNER_HEAD_BYTES + 4 * parameter_count, tf_load32(request + AT_PACK)};
+    const struct tf_pack pack = {.data = request + RUNNER_HEAD_BYTES + 4 * parameter_count, .size = tf_load32(request + AT_PACK)};
     const uint8_t *input = pack.data + padded(pack.size);
     const struct tf_engine *engine = NULL;
     int32_t parameters[TF_PARAMETER_TABLE_MAX];

@@ -93,6 +93,9 @@ int tf_agent_poll(struct tf_agent *agent, uint32_t now_ms)
     }
     clear_faults(agent);
     int requests = agent->work.job != TF_JOB_NONE && agent->work.job != TF_JOB_WATCH ? TF_POLL_WORK : 0;
+    if (agent->work.job == TF_JOB_NONE && agent->recorder != NULL && agent->recorder->slice != NULL && agent->recorder->slice(agent)) {
+        requests = TF_POLL_WORK;
+    }
     if (agent->work.report_due) {
         requests |= TF_POLL_REPORT;
     }

@@ -321,7 +321,7 @@ static int check_pack(const struct tf_pack *pack, uint32_t arena)
 /* pack arena pack: error of the check, then of each golden vector */
 static void do_pack(void)
 {
-    const struct tf_pack pack = {arguments[2].data, (uint32_t)arguments[2].size};
+    const struct tf_pack pack = {.data = arguments[2].data, .size = (uint32_t)arguments[2].size};
     const struct tf_arena arena = {0};
     int error = check_pack(&pack, (uint32_t)number(1));
     printf("%d", error);
@@ -334,7 +334,7 @@ static void do_pack(void)
 /* run pack input: error, decision, score, with the pack's defaults */
 static void do_run(void)
 {
-    const struct tf_pack pack = {arguments[1].data, (uint32_t)arguments[1].size};
+    const struct tf_pack pack = {.data = arguments[1].data, .size = (uint32_t)arguments[1].size};
     const struct tf_arena arena = {0};
     int32_t parameters[TF_PARAMETER_TABLE_MAX] = {0};
     struct tf_parameter_entry entry;

@@ -2,9 +2,9 @@
 """Measure the cross-compiled firmware and check it against ``budget.json``.
 
 text   everything in ROM: code, constants, initial values. Without a suffix: the agent with the built-in engine only;
-       text_full and stack_full: with the engines for networks and trees, and all parts;
-       text_sampling and ram_sampling: what the part that keeps samples adds to the engines; text_stage and ram_stage:
-       what the part that runs stages of pipelines adds to both
+       text_full: with the engines for networks and trees, and with samples; stack_full: with everything;
+       text_sampling, ram_sampling, text_learning, ram_learning, text_stage, ram_stage: what the parts add that keep
+       samples, that learn, and that run stages of pipelines
 ram    data and bss, without the stack, the message buffer and the arena
 stack  the deepest path from reset, plus an interrupt on top of it
 """
@@ -12,6 +12,7 @@ stack  the deepest path from reset, plus an interrupt on top of it
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
 import subprocess
@@ -58,20 +59,19 @@ class Symbol:
 def measure(target: Target) -> dict[str, int]:
     """Return the figures of one board: the agent alone, with everything, and what each part adds."""
     text, ram, stack = _measure(target, "agent-alone", "alone")
-    text_full, ram_full, stack_full = _measure(target, "tinyfleet", "firmware")
-    text_unsampled, ram_unsampled, _ = _measure(target, "unsampled", "unsampled")
-    text_unstaged, ram_unstaged, _ = _measure(target, "unstaged", "unstaged")
-    return {
-        f"text_{target.short}": text,
-        f"ram_{target.short}": ram,
-        f"stack_{target.short}": stack,
-        f"text_full_{target.short}": text_full,
-        f"stack_full_{target.short}": stack_full,
-        f"text_sampling_{target.short}": text_unstaged - text_unsampled,
-        f"ram_sampling_{target.short}": ram_unstaged - ram_unsampled,
-        f"text_stage_{target.short}": text_full - text_unstaged,
-        f"ram_stage_{target.short}": ram_full - ram_unstaged,
+    images = (("unsampled", ""), ("unlearned", "sampling"), ("unstaged", "learning"), ("tinyfleet", "stage"))
+    sizes = {name: _measure(target, name, "firmware" if name == "tinyfleet" else name) for name, _ in images}
+    figures = {
+        "text": text,
+        "ram": ram,
+        "stack": stack,
+        "text_full": sizes["unlearned"][0],
+        "stack_full": sizes["tinyfleet"][2],
     }
+    for (smaller, _), (larger, part) in itertools.pairwise(images):
+        figures[f"text_{part}"] = sizes[larger][0] - sizes[smaller][0]
+        figures[f"ram_{part}"] = sizes[larger][1] - sizes[smaller][1]
+    return {f"{name}_{target.short}": value for name, value in figures.items()}
 
 
 def _measure(target: Target, name: str, cmake_target: str) -> tuple[int, int, int]:

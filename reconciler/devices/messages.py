@@ -48,10 +48,12 @@ class ReportKind(IntEnum):
 
 
 class SampleSpace(IntEnum):
-    """A log of samples on a device (docs/specs/samples.md)."""
+    """What can be pulled from a device: its logs of samples, and what it learns from (docs/specs/samples.md)."""
 
     ANOMALIES = 0
     NORMALS = 1
+    ROWS = 2
+    FOREST = 3
 
 
 DONE = 0

@@ -149,6 +149,31 @@ class HeldSamples:
     end: int
 
 
+class LearningStage(IntEnum):
+    """How far a device is with a forest of its own (docs/specs/learning.md, section 5)."""
+
+    OFF = 0
+    WAITING = 1
+    ERASING_ROWS = 2
+    COLLECTING = 3
+    ERASING_FOREST = 4
+    GROWING = 5
+    JUDGING = 6
+    GROWN = 7
+    DISCARDED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """What a device says about a forest of its own."""
+
+    stage: LearningStage
+    rows: int
+    tree: int  # the one that grows
+    forest_bytes: int  # 0: it has none
+    anomalous: int  # of its rows, to the grown forest
+
+
 @dataclass(frozen=True, slots=True)
 class SamplesAttestation:
     """What the device holds of its samples, and the digest of the range that was asked about."""
@@ -162,6 +187,7 @@ class SamplesAttestation:
     end: int
     digest16: bytes
     sample_every: int  # one in this many normal windows is kept; 0: none
+    learning: Learning | None = None  # None: its firmware does not learn
 
 
 Body = DeviceReport | CapabilitiesBody | Summary | ParametersBody | SamplesAttestation
@@ -169,7 +195,7 @@ Body = DeviceReport | CapabilitiesBody | Summary | ParametersBody | SamplesAttes
 
 def parse_body(data: bytes) -> Body:
     """Parse a body, or raise `Malformed`."""
-    kind, *fields = items(load(data), "a body", 3, 7, 12, 13, 19)
+    kind, *fields = items(load(data), "a body", 3, 7, 12, 13, 17, 19)
     match uint(kind, "kind of body"):
         case 0:
             return _report(fields)
@@ -209,7 +235,9 @@ def encode_body(body: Body) -> bytes:
         case SamplesAttestation() as a:
             logs = [a.anomalies.first, a.anomalies.end, a.normals.first, a.normals.end]
             asked = [int(a.space), a.start, a.end, a.digest16]
-            return dump([4, a.running, a.parameters, *logs, *asked, a.sample_every])
+            own = a.learning
+            learned = [int(own.stage), own.rows, own.tree, own.forest_bytes, own.anomalous] if own else []
+            return dump([4, a.running, a.parameters, *logs, *asked, a.sample_every, *learned])
 
 
 def _report_fields(r: DeviceReport) -> list[object]:
@@ -326,8 +354,8 @@ def _parameters(fields: list[object]) -> ParametersBody:
 
 
 def _attestation(fields: list[object]) -> SamplesAttestation:
-    running, parameters, *rest = items(fields, "samples", 11)
-    first_anomaly, end_anomaly, first_normal, end_normal, space, start, end, digest16, sample_every = rest
+    running, parameters, *rest = items(fields, "samples", 11, 16)
+    first_anomaly, end_anomaly, first_normal, end_normal, space, start, end, digest16, sample_every, *learned = rest
     return SamplesAttestation(
         running=_digest16(running),
         parameters=uint(parameters, "parameters"),
@@ -338,6 +366,18 @@ def _attestation(fields: list[object]) -> SamplesAttestation:
         end=uint(end, "to"),
         digest16=octets(digest16, "digest16", min_bytes=SHORT_DIGEST_BYTES, max_bytes=SHORT_DIGEST_BYTES),
         sample_every=uint(sample_every, "sample-every"),
+        learning=_learning(learned) if learned else None,
+    )
+
+
+def _learning(fields: list[object]) -> Learning:
+    stage, rows, tree, forest_bytes, anomalous = fields
+    return Learning(
+        stage=LearningStage(uint(stage, "stage", end=len(LearningStage))),
+        rows=uint(rows, "rows"),
+        tree=uint(tree, "tree"),
+        forest_bytes=uint(forest_bytes, "forest-bytes"),
+        anomalous=uint(anomalous, "anomalous"),
     )
 
 

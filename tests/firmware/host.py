@@ -14,7 +14,7 @@ DECLARATIONS: Final = """
 struct tf_region { uint32_t offset, size, erase_size; };
 struct tf_geometry {
     uint32_t erase_size, write_size;
-    struct tf_region journal[2], provisioned, marks, scratch, slot[2], samples[2];
+    struct tf_region journal[2], provisioned, marks, scratch, slot[2], samples[2], rows, forest;
 };
 struct tf_verdict { int32_t decision, score; };
 struct host_device;
@@ -100,6 +100,8 @@ class Geometry:
     slot: int = 0x20000
     anomalies: int = 0
     normals: int = 0
+    rows: int = 0
+    forest: int = 0
     journal_first: bool = False
 
     def regions(self) -> dict[str, Region]:
@@ -114,6 +116,8 @@ class Geometry:
             "slot1": self.slot,
             "anomalies": self.anomalies,
             "normals": self.normals,
+            "rows": self.rows,
+            "forest": self.forest,
         }
         if self.journal_first:
             sizes = {name: sizes[name] for name in ("journal0", "journal1")} | sizes
@@ -127,7 +131,7 @@ class Geometry:
     @property
     def bytes(self) -> int:
         """The size of flash."""
-        last = self.regions()["normals"]
+        last = self.regions()["forest"]
         return last.offset + last.size
 
 
@@ -153,6 +157,8 @@ class HostLibrary:
                 "scratch": r["scratch"],
                 "slot": [r["slot0"], r["slot1"]],
                 "samples": [r["anomalies"], r["normals"]],
+                "rows": r["rows"],
+                "forest": r["forest"],
             },
         )
 

@@ -15,7 +15,20 @@ from tests.firmware.conftest import FIRMWARE, build
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 ROOTS = ("src", "include", "ports", "runner", "powercut", "attack", "fuzz", "tests")
 # Each folder of src/ uses those before it. The engines use none of them: they only see include/.
-FOLDERS = ("codec", "crypto", "store", "envelope", "payload", "model", "report", "samples", "stage", "update", "")
+FOLDERS = (
+    "codec",
+    "crypto",
+    "store",
+    "envelope",
+    "payload",
+    "model",
+    "report",
+    "samples",
+    "learning",
+    "stage",
+    "update",
+    "",
+)
 NM = {
     "host": "nm",
     "mps2-an386": "arm-none-eabi-gcc-nm",

@@ -20,6 +20,7 @@
 struct tf_pack {
     const uint8_t *data;
     uint32_t size;
+    const uint8_t *grown; /* a checked section FOREST that decides in place of the pack's own, outside of golden vectors; or NULL */
 };
 
 /* Memory for the open model, aligned to 8 bytes, owned by the caller of tf_agent_init(). */

@@ -10,4 +10,10 @@
 
 extern const struct tf_engine tf_engine_forest;
 
+/* A section FOREST outside of a pack (learning.h): the part of rule 20 of pack.md that concerns it alone. */
+TF_MUST_CHECK bool tf_forest_check(const uint8_t *section, uint32_t size, uint32_t features);
+
+/* The first sum of a checked section for the features y. */
+TF_MUST_CHECK int32_t tf_forest_score(const uint8_t *section, uint32_t features, const int32_t *y);
+
 #endif

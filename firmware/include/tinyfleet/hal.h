@@ -29,6 +29,7 @@ struct tf_region {
  *   scratch      at least one erase unit of a slot, in units that are not larger; used to repair a unit in which power loss tore a block
  *   slot         A and B, of equal size; both of size 0: the device does not take packs over the air
  *   samples      anomalies, normals: each of size 0 (none is kept) or at least two erase units
+ *   rows, forest both of size 0 (the device does not learn) or at least one erase unit each: what a forest is grown from, and the forest
  */
 struct tf_geometry {
     uint32_t erase_size; /* of each region that does not state its own; a power of two, at least 64 */
@@ -39,6 +40,8 @@ struct tf_geometry {
     struct tf_region scratch;
     struct tf_region slot[2];
     struct tf_region samples[2];
+    struct tf_region rows;
+    struct tf_region forest;
 };
 
 struct tf_hal {

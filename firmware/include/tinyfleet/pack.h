@@ -17,6 +17,7 @@ enum tf_section_id {
     TF_SECTION_GOLDEN = 8,
     TF_SECTION_HEAD = 9,
     TF_SECTION_THRESHOLD = 10,
+    TF_SECTION_LEARN = 11,
 };
 
 struct tf_section {

@@ -10,13 +10,16 @@
 #include "tinyfleet/types.h"
 
 struct tf_agent;
+struct tf_learner;
 
 #define TF_DIGEST16_BYTES 16
 
-/* The logs by number; also the regions samples[0] and samples[1] of the flash geometry. */
+/* What can be pulled. The logs by number are also the regions samples[0] and samples[1] of the flash geometry. */
 enum tf_space {
     TF_SPACE_ANOMALIES = 0,
     TF_SPACE_NORMALS = 1,
+    TF_SPACE_ROWS = 2,   /* learning.h */
+    TF_SPACE_FOREST = 3,
 };
 
 /*
@@ -42,10 +45,11 @@ struct tf_attested_range {
     uint8_t digest[TF_DIGEST_BYTES];
 };
 
-/* The caller provides the memory and sets the first two fields; the others belong to the part. */
+/* The caller provides the memory and sets the first three fields; the others belong to the part. */
 struct tf_sampler {
     uint32_t burst_tokens; /* most tokens of a log */
     uint32_t token_ms;     /* one token more for each log in this time; not 0 */
+    struct tf_learner *learner; /* NULL: the device grows no forest */
     struct tf_sample_log log[2];
     struct tf_attested_range attested;
     uint32_t normals; /* since the last one that was kept */
@@ -53,7 +57,8 @@ struct tf_sampler {
 
 /* What the agent calls. Untied from the core: a port without the part has no function of it. */
 struct tf_recorder {
-    uint32_t operators; /* added to the bits of the engines */
+    /* Bits added to those of the engines. */
+    uint32_t (*operators)(const struct tf_agent *agent);
     /* At the boot, when the state is known. */
     void (*open)(struct tf_agent *agent);
     /* After an inference without error. */
@@ -63,6 +68,10 @@ struct tf_recorder {
      * the buffer is too small, or another error, which the agent answers with `result`.
      */
     int (*answer)(struct tf_agent *agent, const uint8_t *message, size_t length, uint8_t *reply, size_t capacity);
+    /* Can this pack, which has a section LEARN, learn here? TF_OK or the reason. NULL: no pack can. */
+    TF_MUST_CHECK int (*check)(const struct tf_agent *agent, const struct tf_pack *pack);
+    /* Do a bounded slice of work while the agent has no job. True: work is left. NULL: there is never any. */
+    bool (*slice)(struct tf_agent *agent);
 };
 
 extern const struct tf_recorder tf_sampling;

@@ -110,6 +110,7 @@ static int start(void)
     if (port_recorder != NULL) {
         sampler.burst_tokens = TF_SAMPLE_BURST_TOKENS;
         sampler.token_ms = TF_SAMPLE_TOKEN_MS;
+        sampler.learner = port_learner;
         tf_agent_keep_samples(&agent, port_recorder, &sampler);
     }
     if (port_stages != NULL) {

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "engines.h"
-#include "recorder.h"
 #include "stages.h"
 
 static struct host_device *device_of(void *ctx)
@@ -91,6 +90,7 @@ void host_device_init(struct host_device *device, const struct flash_model *flas
     device->engine_count = port_engine_count;
     device->sampler.burst_tokens = TF_SAMPLE_BURST_TOKENS;
     device->sampler.token_ms = TF_SAMPLE_TOKEN_MS;
+    device->sampler.learner = &device->learner;
     device->agent.hal = (struct tf_hal){
         .ctx = device,
         .geometry = *geometry,
@@ -118,7 +118,7 @@ int host_boot(struct host_device *device)
     feed(device);
     const int result = tf_agent_init(&device->agent, &hal, device->engines, device->engine_count, device->arena);
 
-    tf_agent_keep_samples(&device->agent, device->unsampled ? NULL : port_recorder, &device->sampler);
+    tf_agent_keep_samples(&device->agent, device->unsampled ? NULL : &tf_learning, &device->sampler);
     tf_agent_run_stages(&device->agent, port_stages, &device->stage);
     return result < 0 ? result : tf_agent_boot(&device->agent);
 }

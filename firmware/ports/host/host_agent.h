@@ -11,6 +11,7 @@
 
 #include "flash_model.h"
 #include "tinyfleet/agent.h"
+#include "tinyfleet/learning.h"
 
 #define HOST_POWER_CUT (-1000)
 
@@ -29,6 +30,7 @@ struct host_device {
     struct tf_sampler sampler;
     bool unsampled; /* from the next boot on: a port without the part that keeps samples */
     struct tf_stage stage;
+    struct tf_learner learner; /* used when the layout has its regions */
     jmp_buf power;
     bool wants_reset;  /* the agent asked for a restart: call host_boot() */
     bool was_fault;    /* the answer to the agent at its next boot */

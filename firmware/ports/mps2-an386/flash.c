@@ -19,6 +19,8 @@ const struct tf_geometry board_geometry = {
     .scratch = { 0x2D000, 0x1000, 0 },
     .slot = { { 0x30000, 0x40000, 0 }, { 0x70000, 0x40000, 0 } },
     .samples = { { 0xB0000, 0x10000, 0 }, { 0xC0000, 0x8000, 0 } },
+    .rows = { 0xC8000, 0x4000, 0 },
+    .forest = { 0xCC000, 0x4000, 0 },
 };
 
 static int outside(uint32_t offset, size_t length)

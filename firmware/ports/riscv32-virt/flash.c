@@ -29,6 +29,8 @@ const struct tf_geometry board_geometry = {
     .scratch = { 0x100000, 0x40000, 0 },
     .slot = { { 0x140000, 0x80000, 0 }, { 0x1C0000, 0x80000, 0 } },
     .samples = { { 0x240000, 0x80000, 0 }, { 0x2C0000, 0x80000, 0 } },
+    .rows = { 0x340000, 0x40000, 0 },
+    .forest = { 0x380000, 0x40000, 0 },
 };
 
 static volatile uint32_t *word_at(uint32_t offset)

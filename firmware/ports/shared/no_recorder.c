@@ -5,3 +5,4 @@
 #include <stddef.h>
 
 const struct tf_recorder *const port_recorder = NULL;
+struct tf_learner *const port_learner = NULL;

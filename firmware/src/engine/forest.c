@@ -21,7 +21,7 @@ struct parts {
 static struct parts parts_of(const struct tf_pack *pack, const struct tf_arena *arena)
 {
     struct parts parts = {.window = (const void *)tf_pack_section(pack, TF_SECTION_FEATURES).data};
-    parts.forest = tf_forest_view(tf_pack_section(pack, TF_SECTION_FOREST), parts.window->features);
+    parts.forest = tf_forest_view(tf_pack_section(pack, TF_SECTION_FOREST).data, parts.window->features);
     parts.y = (int32_t *)(void *)arena->data;
     parts.sums = parts.y + parts.window->features;
     return parts;
@@ -104,7 +104,10 @@ static int golden(const struct tf_pack *pack, const struct tf_arena *arena, uint
 static int run(const struct tf_pack *pack, const struct tf_arena *arena, const int32_t *parameters, const uint8_t *input, size_t length,
                struct tf_verdict *verdict)
 {
-    const struct parts parts = parts_of(pack, arena);
+    struct parts parts = parts_of(pack, arena);
+    if (pack->grown != NULL) {
+        parts.forest = tf_forest_view(pack->grown, parts.window->features);
+    }
     if (length != 2u * parts.window->samples * parts.window->channels) {
         return TF_ERR_INPUT;
     }
@@ -117,6 +120,19 @@ static uint32_t raw_features(const struct tf_pack *pack, const uint8_t *input, i
     const struct tf_window_record *window = (const void *)tf_pack_section(pack, TF_SECTION_FEATURES).data;
     tf_features(window, (struct tf_samples){input, 0}, TF_RAW, raw);
     return window->features;
+}
+
+bool tf_forest_check(const uint8_t *section, uint32_t size, uint32_t features)
+{
+    return tf_check_forest((struct tf_section){section, size}, features);
+}
+
+int32_t tf_forest_score(const uint8_t *section, uint32_t features, const int32_t *y)
+{
+    const struct tf_forest forest = tf_forest_view(section, features);
+    int32_t sum;
+    tf_forest_sum(&forest, y, &sum);
+    return sum;
 }
 
 const struct tf_engine tf_engine_forest = {

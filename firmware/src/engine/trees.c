@@ -3,15 +3,15 @@
 
 #include <string.h>
 
-struct tf_forest tf_forest_view(struct tf_section section, uint32_t features)
+struct tf_forest tf_forest_view(const uint8_t *section, uint32_t features)
 {
-    const struct tf_forest_record *record = (const struct tf_forest_record *)(const void *)section.data;
+    const struct tf_forest_record *record = (const struct tf_forest_record *)(const void *)section;
     const uint32_t table_bytes = (2u * record->rows * record->outputs + 3u) & ~3u;
     uint32_t feature_bits = 0;
     while ((features - 1) >> feature_bits != 0) {
         feature_bits++;
     }
-    return (struct tf_forest){record, section.data + sizeof *record + table_bytes, feature_bits, features};
+    return (struct tf_forest){record, section + sizeof *record + table_bytes, feature_bits, features};
 }
 
 /* The length in bits of the leaf here, and its row. */
@@ -183,7 +183,7 @@ bool tf_check_forest(struct tf_section section, uint32_t features)
     if (section.size != sizeof *record + table_bytes + stream_bytes) {
         return false;
     }
-    const struct tf_forest forest = tf_forest_view(section, features);
+    const struct tf_forest forest = tf_forest_view(section.data, features);
     struct cursor cursor = {.forest = &forest};
     for (uint32_t tree = 0; tree < record->trees; tree++) {
         if (!take_tree(&cursor)) {

@@ -25,7 +25,7 @@ struct tf_forest {
     uint32_t features;
 };
 
-TF_MUST_CHECK struct tf_forest tf_forest_view(struct tf_section section, uint32_t features);
+TF_MUST_CHECK struct tf_forest tf_forest_view(const uint8_t *section, uint32_t features);
 
 /* The part of rule 20 that concerns this section alone. */
 TF_MUST_CHECK bool tf_check_forest(struct tf_section section, uint32_t features);

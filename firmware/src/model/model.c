@@ -53,7 +53,7 @@ static const struct tf_engine *find_engine(const struct tf_agent *agent, const s
 
 static struct tf_pack view_of(const struct tf_agent *agent, const struct tf_candidate *candidate)
 {
-    return (struct tf_pack){agent->hal.flash_map(agent->hal.ctx, candidate->offset, candidate->size), candidate->size};
+    return (struct tf_pack){.data = agent->hal.flash_map(agent->hal.ctx, candidate->offset, candidate->size), .size = candidate->size};
 }
 
 int tf_model_check(const struct tf_agent *agent, const struct tf_candidate *candidate)
@@ -61,7 +61,15 @@ int tf_model_check(const struct tf_agent *agent, const struct tf_candidate *cand
     struct tf_pack pack = view_of(agent, candidate);
     int error = TF_OK;
     const struct tf_engine *engine = find_engine(agent, &pack, &error);
-    return engine == NULL ? error : engine->check(&pack);
+    if (engine == NULL) {
+        return error;
+    }
+    error = engine->check(&pack);
+    if (error == TF_OK && tf_pack_section(&pack, TF_SECTION_LEARN).data != NULL) {
+        const struct tf_recorder *recorder = agent->recorder;
+        error = recorder != NULL && recorder->check != NULL ? recorder->check(agent, &pack) : TF_ERR_OPERATOR;
+    }
+    return error;
 }
 
 static int verify(struct tf_agent *agent, const struct tf_candidate *candidate)

@@ -77,7 +77,8 @@ static int check_kind(const struct tf_pack *pack)
         {1 << TF_SECTION_IO | 1 << TF_SECTION_GOLDEN | 1 << TF_SECTION_THRESHOLD, 1 << TF_SECTION_PARAMETERS},
         {1 << TF_SECTION_IO | 1 << TF_SECTION_TENSORS | 1 << TF_SECTION_PLAN | 1 << TF_SECTION_WEIGHTS | 1 << TF_SECTION_GOLDEN,
          1 << TF_SECTION_PARAMETERS | 1 << TF_SECTION_HEAD},
-        {1 << TF_SECTION_IO | 1 << TF_SECTION_FOREST | 1 << TF_SECTION_FEATURES | 1 << TF_SECTION_GOLDEN, 1 << TF_SECTION_PARAMETERS},
+        {1 << TF_SECTION_IO | 1 << TF_SECTION_FOREST | 1 << TF_SECTION_FEATURES | 1 << TF_SECTION_GOLDEN,
+         1 << TF_SECTION_PARAMETERS | 1 << TF_SECTION_LEARN},
     };
     uint8_t kind = tf_pack_kind(pack);
     uint32_t found = 0;
@@ -86,7 +87,7 @@ static int check_kind(const struct tf_pack *pack)
     }
     for (uint32_t i = 0; i < pack->data[6]; i++) {
         uint32_t id = entry_of(pack, i) >> 24;
-        if (id > TF_SECTION_THRESHOLD) {
+        if (id > TF_SECTION_LEARN) {
             return TF_ERR_PACK;
         }
         found |= 1u << id;

@@ -107,10 +107,7 @@ static void write_report(struct tf_writer *writer, struct tf_agent *agent)
 
 static void write_operators(struct tf_writer *writer, const struct tf_agent *agent)
 {
-    uint32_t operators = 0;
-    if (agent->recorder != NULL && (agent->hal.geometry.samples[0].size | agent->hal.geometry.samples[1].size) != 0) {
-        operators = agent->recorder->operators;
-    }
+    uint32_t operators = agent->recorder != NULL ? agent->recorder->operators(agent) : 0;
     if (agent->stage_part != NULL) {
         operators |= agent->stage_part->operators;
     }

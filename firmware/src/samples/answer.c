@@ -5,9 +5,9 @@
 #include "samples/sample_log.h"
 #include "samples/sampling.h"
 #include "store/flash.h"
+#include "tinyfleet/learning.h"
 #include "tinyfleet/sha256.h"
 
-#define OPERATOR 18
 #define MESSAGE_PULL 5
 #define MESSAGE_ATTEST 6
 #define MESSAGE_PIECE 15
@@ -32,8 +32,7 @@ static int answer_pull(const struct question *question)
     const uint32_t from = question->from < log->first ? log->first : question->from > log->end ? log->end : question->from;
     struct tf_writer writer = {question->reply, question->capacity, 0};
     const uint32_t most = question->last < PIECE_BYTES_MAX ? question->last : PIECE_BYTES_MAX;
-    uint32_t offset;
-    const uint32_t held = tf_sample_log_span(&question->agent->hal, log, from, log->end, &offset);
+    const uint32_t held = log->end - from;
     const uint32_t length = held < most ? held : most;
     tf_write_head(&writer, TF_ARRAY, 4);
     tf_write_uint(&writer, MESSAGE_PIECE);
@@ -43,21 +42,19 @@ static int answer_pull(const struct question *question)
     if (writer.length + length > writer.capacity) {
         return TF_ERR_CAPACITY;
     }
-    tf_sample_log_read(&question->agent->hal, offset, question->reply + writer.length, length);
+    tf_sample_log_read(&question->agent->hal, log, from, question->reply + writer.length, length);
     return (int)(writer.length + length);
 }
 
 static void hash_range(const struct question *question, uint8_t digest[TF_DIGEST_BYTES])
 {
-    const struct tf_hal *hal = &question->agent->hal;
     struct tf_sha256 sha;
     uint8_t piece[TF_PIECE_BYTES];
-    uint32_t offset, n;
+    uint32_t n;
     tf_sha256_init(&sha);
     for (uint32_t at = question->from; at != question->last; at += n) {
-        n = tf_sample_log_span(hal, question->log, at, question->last, &offset);
-        n = n < sizeof piece ? n : (uint32_t)sizeof piece;
-        tf_sample_log_read(hal, offset, piece, n);
+        n = question->last - at < sizeof piece ? question->last - at : (uint32_t)sizeof piece;
+        tf_sample_log_read(&question->agent->hal, question->log, at, piece, n);
         tf_sha256_update(&sha, piece, n);
     }
     tf_sha256_final(&sha, digest);
@@ -67,7 +64,9 @@ static void write_samples(struct tf_writer *writer, struct tf_agent *agent)
 {
     const struct tf_sampler *sampler = agent->sampler;
     const struct tf_attested_range *attested = &sampler->attested;
-    tf_write_head(writer, TF_ARRAY, 12);
+    const struct tf_learner *learner = sampler->learner;
+    const bool learns = learner != NULL && learner->stored[0].units != 0;
+    tf_write_head(writer, TF_ARRAY, learns ? 17 : 12);
     tf_write_uint(writer, BODY_SAMPLES);
     tf_write_digest16(writer, tf_running_digest(agent));
     tf_write_uint(writer, tf_parameters_crc(agent));
@@ -80,6 +79,13 @@ static void write_samples(struct tf_writer *writer, struct tf_agent *agent)
     }
     tf_write_digest16(writer, attested->digest);
     tf_write_uint(writer, tf_sample_every(agent));
+    if (learns) {
+        tf_write_uint(writer, learner->stage);
+        tf_write_uint(writer, learner->rows);
+        tf_write_uint(writer, learner->stage == TF_LEARN_GROWING ? learner->position : 0);
+        tf_write_uint(writer, learner->stored[1].end);
+        tf_write_uint(writer, learner->anomalous);
+    }
 }
 
 static int answer_attest(const struct question *question, const uint8_t *nonce)
@@ -96,7 +102,20 @@ static int answer_attest(const struct question *question, const uint8_t *nonce)
     return tf_report_sign(question->agent, write_samples, (struct tf_view){nonce, NONCE_BYTES}, question->reply, question->capacity);
 }
 
-static int answer(struct tf_agent *agent, const uint8_t *message, size_t length, uint8_t *reply, size_t capacity)
+/* What a space holds; NULL when the device has no such space. */
+static const struct tf_sample_log *find_log(const struct tf_sampler *sampler, uint32_t space)
+{
+    const struct tf_sample_log *log = &sampler->log[space & 1];
+    if (space >= TF_SPACE_ROWS) {
+        if (space > TF_SPACE_FOREST || sampler->learner == NULL) {
+            return NULL;
+        }
+        log = &sampler->learner->stored[space - TF_SPACE_ROWS];
+    }
+    return log->units != 0 ? log : NULL;
+}
+
+int tf_sampling_answer(struct tf_agent *agent, const uint8_t *message, size_t length, uint8_t *reply, size_t capacity)
 {
     struct question question = {.agent = agent, .reply = reply, .capacity = capacity};
     struct tf_reader reader;
@@ -111,19 +130,16 @@ static int answer(struct tf_agent *agent, const uint8_t *message, size_t length,
     if (tf_reader_end(&reader) != TF_OK || type > MESSAGE_ATTEST || items != type - MESSAGE_PULL + 4) {
         return TF_ERR_MESSAGE;
     }
-    if (question.space >= sizeof agent->sampler->log / sizeof agent->sampler->log[0]) {
-        return TF_ERR_SPACE;
-    }
-    question.log = &agent->sampler->log[question.space];
-    if (question.log->units == 0) {
+    question.log = find_log(agent->sampler, question.space);
+    if (question.log == NULL) {
         return TF_ERR_SPACE;
     }
     return attests ? answer_attest(&question, nonce) : answer_pull(&question);
 }
 
 const struct tf_recorder tf_sampling = {
-    .operators = 1u << OPERATOR,
+    .operators = tf_sampling_operators,
     .open = tf_sampling_open,
     .record = tf_sampling_record,
-    .answer = answer,
+    .answer = tf_sampling_answer,
 };

@@ -151,19 +151,17 @@ int tf_sample_log_append(const struct tf_hal *hal, struct tf_sample_log *log, st
     return error;
 }
 
-uint32_t tf_sample_log_span(const struct tf_hal *hal, const struct tf_sample_log *log, uint32_t from, uint32_t to, uint32_t *offset)
-{
-    *offset = locate(log, from);
-    const uint32_t left = (0 - *offset) & (hal->geometry.samples[0].erase_size - 1); /* never 0: a unit starts with its head */
-    return to - from < left ? to - from : left;
-}
-
-void tf_sample_log_read(const struct tf_hal *hal, uint32_t offset, uint8_t *buffer, uint32_t length)
+void tf_sample_log_read(const struct tf_hal *hal, const struct tf_sample_log *log, uint32_t from, uint8_t *buffer, uint32_t length)
 {
     hal->watchdog_kick(hal->ctx);
     for (uint32_t i = 0; i < length; i++) {
-        if (tf_flash_read(hal, offset + i, &buffer[i], 1) != TF_OK) {
+        if (tf_flash_read(hal, locate(log, from + i), &buffer[i], 1) != TF_OK) {
             buffer[i] = 0xff;
         }
     }
+}
+
+void tf_sample_log_plain(struct tf_sample_log *log, const struct tf_region *region)
+{
+    *log = (struct tf_sample_log){.region = region->offset - HEAD_BYTES, .units = region->size != 0, .room = region->size};
 }

@@ -37,11 +37,10 @@ void tf_sample_log_open(const struct tf_hal *hal, struct tf_sample_log *log, con
 TF_MUST_CHECK int tf_sample_log_append(const struct tf_hal *hal, struct tf_sample_log *log, struct tf_sample_head *head, uint32_t head_bytes,
                                        struct tf_view window);
 
-/* Find a range in flash: returns how many of its bytes are in one piece, from *offset on. */
-TF_MUST_CHECK uint32_t tf_sample_log_span(const struct tf_hal *hal, const struct tf_sample_log *log, uint32_t from, uint32_t to,
-                                          uint32_t *offset);
+/* Read a range that the log holds. Bytes that flash refuses to read are given as FF: the records after them must not be lost. */
+void tf_sample_log_read(const struct tf_hal *hal, const struct tf_sample_log *log, uint32_t from, uint8_t *buffer, uint32_t length);
 
-/* Read such a piece. Bytes that flash refuses to read are given as FF: the records after them must not be lost with them. */
-void tf_sample_log_read(const struct tf_hal *hal, uint32_t offset, uint8_t *buffer, uint32_t length);
+/* View a region without heads as a log with one unit, which holds nothing yet. */
+void tf_sample_log_plain(struct tf_sample_log *log, const struct tf_region *region);
 
 #endif

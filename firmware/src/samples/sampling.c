@@ -9,33 +9,37 @@
 #include "tinyfleet/pack.h"
 #include "tinyfleet/sha256.h"
 
+#define OPERATOR 18
 /* FNV-1a of the names of parameters */
 #define SAMPLE_EVERY 0x55d843edu   /* "sample-every" */
 #define SAMPLE_WINDOWS 0x46c577a3u /* "sample-windows" */
-#define ABSENT (-1)                /* so windows are kept unless a pack says 0 */
 #define ELEMENT_TYPE_AT 4          /* of the first input, in the section IO */
 #define START_SHIFT 3 /* after a start, a bucket is an eighth full: a device that keeps restarting must not fill its log */
 
 enum { FLAG_ANOMALY = 1, TYPE_SHIFT = 1 };
 
-/* The value of a parameter of the running pack, ABSENT when it has none of this name. */
-static int32_t parameter(const struct tf_agent *agent, uint32_t name)
+uint32_t tf_parameter_named(const struct tf_agent *agent, uint32_t name, uint32_t otherwise)
 {
     struct tf_parameter_entry entry;
     if (agent->running.engine != NULL) {
         for (uint32_t i = 0; tf_pack_parameter(&agent->running.pack, i, &entry) == TF_OK; i++) {
             if (entry.name == name) {
-                return agent->running.parameters[i];
+                return agent->running.parameters[i] > 0 ? (uint32_t)agent->running.parameters[i] : 0;
             }
         }
     }
-    return ABSENT;
+    return otherwise;
 }
 
 uint32_t tf_sample_every(const struct tf_agent *agent)
 {
-    const int32_t every = parameter(agent, SAMPLE_EVERY);
-    return every > 0 ? (uint32_t)every : 0;
+    return tf_parameter_named(agent, SAMPLE_EVERY, 0);
+}
+
+uint32_t tf_sampling_operators(const struct tf_agent *agent)
+{
+    const struct tf_region *samples = agent->hal.geometry.samples;
+    return (samples[0].size | samples[1].size) != 0 ? 1u << OPERATOR : 0;
 }
 
 void tf_sampling_open(struct tf_agent *agent)
@@ -66,15 +70,19 @@ static bool take(const struct tf_sampler *sampler, struct tf_sample_log *log, ui
     return true;
 }
 
-/* Which model decided, with which parameters: the first bytes of a SHA-256. */
+/* Which model decided, with which parameters, and by which forest if it was grown here: the first bytes of a SHA-256. */
 static uint32_t context_of(const struct tf_agent *agent)
 {
+    const uint8_t *grown = agent->running.pack.grown;
     struct tf_sha256 sha;
     uint8_t digest[TF_DIGEST_BYTES];
     tf_store32(digest, tf_parameters_crc(agent));
     tf_sha256_init(&sha);
     tf_sha256_update(&sha, agent->running.digest, TF_DIGEST_BYTES);
     tf_sha256_update(&sha, digest, sizeof(uint32_t));
+    if (grown != NULL) {
+        tf_sha256_update(&sha, grown - TF_DIGEST_BYTES, TF_DIGEST_BYTES); /* the end of its head (docs/specs/learning.md) */
+    }
     tf_sha256_final(&sha, digest);
     return tf_load32(digest);
 }
@@ -118,7 +126,7 @@ void tf_sampling_record(struct tf_agent *agent, const uint8_t *input, size_t len
     const uint32_t head_bytes =
         tf_round_up((uint32_t)(offsetof(struct tf_sample_head, raw) + features * sizeof head.raw[0]), TF_SAMPLE_STEP_BYTES);
     uint32_t bytes = tf_round_up(head_bytes + (uint32_t)length, TF_SAMPLE_STEP_BYTES);
-    if (bytes > log->room || bytes / TF_SAMPLE_STEP_BYTES > agent->sampler->burst_tokens || parameter(agent, SAMPLE_WINDOWS) == 0) {
+    if (bytes > log->room || bytes / TF_SAMPLE_STEP_BYTES > agent->sampler->burst_tokens || tf_parameter_named(agent, SAMPLE_WINDOWS, 1) == 0) {
         window.size = 0; /* it will never fit, or is not wanted */
         head.flags = anomaly ? FLAG_ANOMALY : 0;
         bytes = head_bytes;

@@ -6,11 +6,16 @@
 #include "tinyfleet/samples.h"
 #include "tinyfleet/state.h"
 
-/* The value of the running pack's parameter `sample-every`, 0 when it has none. */
+/* The value of the running pack's parameter with this name (its FNV-1a), 0 for one below 0; `otherwise` when it has none. */
+TF_MUST_CHECK uint32_t tf_parameter_named(const struct tf_agent *agent, uint32_t name, uint32_t otherwise);
+
+/* That of `sample-every`. */
 TF_MUST_CHECK uint32_t tf_sample_every(const struct tf_agent *agent);
 
-/* The operations `open` and `record` of the part. */
+/* The operations of the part. */
+uint32_t tf_sampling_operators(const struct tf_agent *agent);
 void tf_sampling_open(struct tf_agent *agent);
 void tf_sampling_record(struct tf_agent *agent, const uint8_t *input, size_t length, const struct tf_verdict *verdict);
+int tf_sampling_answer(struct tf_agent *agent, const uint8_t *message, size_t length, uint8_t *reply, size_t capacity);
 
 #endif

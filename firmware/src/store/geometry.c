@@ -38,5 +38,7 @@ int tf_geometry_complete(struct tf_geometry *geometry)
     for (size_t i = 0; i < 2; i++) {
         good = good && fits(geometry, &geometry->samples[i], 0) && geometry->samples[i].size != geometry->samples[i].erase_size;
     }
+    good = good && fits(geometry, &geometry->rows, 0) && fits(geometry, &geometry->forest, 0) &&
+           (geometry->rows.size == 0) == (geometry->forest.size == 0);
     return good && geometry->samples[0].erase_size == geometry->samples[1].erase_size ? TF_OK : TF_ERR_GEOMETRY;
 }

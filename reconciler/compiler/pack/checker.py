@@ -11,12 +11,13 @@ from collections.abc import Sequence
 
 from reconciler.compiler.pack.decision_head import DecisionMode, decode_head
 from reconciler.compiler.pack.features_section import decode_features
-from reconciler.compiler.pack.forest_head import ForestMode
+from reconciler.compiler.pack.forest_head import ForestMode, decode_forest_head
 from reconciler.compiler.pack.forest_section import decode_forest
 from reconciler.compiler.pack.golden_section import decode_golden, has_digests
 from reconciler.compiler.pack.io_section import Descriptor, ElementType, decode_io
+from reconciler.compiler.pack.learn_section import decode_learn
 from reconciler.compiler.pack.operator_checks import CheckedNetwork, check_multiplier, check_operator, require
-from reconciler.compiler.pack.operators import STAGE, THRESHOLD, TREE_ENSEMBLE, is_wide
+from reconciler.compiler.pack.operators import LEARN, STAGE, THRESHOLD, TREE_ENSEMBLE, is_wide
 from reconciler.compiler.pack.pack_format import WIDE_FORMAT_VERSION, Pack, PackKind, SectionId, disassemble
 from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, decode_parameters
@@ -63,6 +64,9 @@ def _check_simple(pack: Pack, inputs: list[Descriptor], outputs: list[Descriptor
     require(target.elements == 1 + forest.outputs, "the output must be the decision and the sums")
     require(forest.mode is not ForestMode.ISOLATION or bool(parameters), "an isolation forest needs parameter 0")
     require(pack.arena_bytes >= 4 * (len(window.features) + forest.outputs), "the arena is too small for the features")
+    if SectionId.LEARN in pack.sections:
+        head = decode_forest_head(pack.section(SectionId.FOREST))
+        decode_learn(pack.section(SectionId.LEARN), head, features=len(window.features), arena_bytes=pack.arena_bytes)
 
 
 def _check_network(
@@ -125,4 +129,5 @@ def operator_numbers(data: bytes) -> Sequence[int]:
     if pack.kind is PackKind.NEURAL_NETWORK:
         stage = {STAGE} if has_digests(pack.section(SectionId.GOLDEN)) else set()
         return sorted(stage | {operator.NUMBER for operator in decode_plan(pack.section(SectionId.PLAN))})
-    return [THRESHOLD if pack.kind is PackKind.THRESHOLD else TREE_ENSEMBLE]
+    learns = [LEARN] if SectionId.LEARN in pack.sections else []
+    return [THRESHOLD if pack.kind is PackKind.THRESHOLD else TREE_ENSEMBLE, *learns]

@@ -10,6 +10,7 @@ TREE_ENSEMBLE = 16
 THRESHOLD = 17
 DENSE_PER_CHANNEL, DENSE_WIDE = 1, 2
 SAMPLES = 18  # no operator: the device keeps samples (docs/specs/samples.md)
+LEARN = 19  # no operator either: the device grows forests (docs/specs/learning.md)
 STAGE = 20  # no operator: the device runs stages of pipelines (docs/specs/stages.md)
 
 
@@ -280,6 +281,7 @@ NAMES: dict[int, str] = {
     TREE_ENSEMBLE: "TREE_ENSEMBLE",
     THRESHOLD: "THRESHOLD",
     SAMPLES: "SAMPLES",
+    LEARN: "LEARN",
     STAGE: "STAGE",
 }
 

@@ -38,12 +38,18 @@ struct tf_geometry flash_layout(const struct flash_sizes *sizes)
     for (size_t i = 0; sizes->samples_bytes != 0 && i < 2; i++) {
         geometry.samples[i] = take(&next, sizes->samples_bytes < 2 * unit ? 2 * unit : sizes->samples_bytes, unit);
     }
+    if (sizes->learning_bytes != 0) {
+        geometry.rows = take(&next, sizes->learning_bytes, unit);
+        geometry.forest = take(&next, sizes->learning_bytes, unit);
+    }
     return geometry;
 }
 
 uint32_t flash_layout_bytes(const struct tf_geometry *geometry)
 {
-    const struct tf_region *last = geometry->samples[1].size != 0 ? &geometry->samples[1] : &geometry->slot[1];
+    const struct tf_region *last = geometry->forest.size != 0       ? &geometry->forest
+                                   : geometry->samples[1].size != 0 ? &geometry->samples[1]
+                                                                    : &geometry->slot[1];
 
     return last->offset + last->size;
 }

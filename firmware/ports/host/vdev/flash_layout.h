@@ -12,9 +12,11 @@ struct flash_sizes {
     uint32_t provisioned_bytes;
     uint32_t slot_bytes; /* 0: the devices do not take packs over the air */
     uint32_t samples_bytes; /* each of the two logs; 0: the devices keep no samples */
+    uint32_t learning_bytes; /* rows and forest, each; 0: the devices grow no forest */
 };
 
-/* The provisioned region at 0, then journals, marks, scratch, slots and sample logs, each rounded up to erase units. */
+/* The provisioned region at 0, then journals, marks, scratch, slots, sample logs, rows and forest, each rounded up
+ * to erase units. */
 struct tf_geometry flash_layout(const struct flash_sizes *sizes);
 uint32_t flash_layout_bytes(const struct tf_geometry *geometry);
 

@@ -26,7 +26,7 @@ enum option_name {
     OPTION_ERASE,
     OPTION_WRITE,
     OPTION_SLOT,
-    OPTION_SAMPLES,
+    OPTION_SAMPLES, OPTION_LEARNING,
     OPTION_ARENA,
     OPTION_SEED,
 };
@@ -52,6 +52,7 @@ static const struct option known[] = {
     { "write-bytes", required_argument, NULL, OPTION_WRITE },
     { "slot-bytes", required_argument, NULL, OPTION_SLOT },
     { "samples-bytes", required_argument, NULL, OPTION_SAMPLES },
+    { "learning-bytes", required_argument, NULL, OPTION_LEARNING },
     { "arena-bytes", required_argument, NULL, OPTION_ARENA },
     { "seed", required_argument, NULL, OPTION_SEED },
     { "help", no_argument, NULL, 'h' },
@@ -83,6 +84,7 @@ static const char usage[] =
     "  --write-bytes N        write unit (default 8)\n"
     "  --slot-bytes N         size of each slot (default 131072; 0: no updates over the air)\n"
     "  --samples-bytes N      size of each sample log (default 0: none is kept)\n"
+    "  --learning-bytes N     room for rows, and for a forest grown from them (default 0: devices do not learn)\n"
     "  --arena-bytes N        arena for models (default 32768)\n"
     "  --recording FILE       read input from a CSV file, one column per channel (default: generated vibration)\n"
     "  --infer-every MS       time between inferences (default 1000; 0: none)\n"
@@ -182,6 +184,7 @@ static void take(struct options *options, int name, const char *value)
     case OPTION_ERASE: options->flash.erase_bytes = power_of_two("--erase-bytes", value, 256, 1u << 20); break;
     case OPTION_WRITE: options->flash.write_bytes = power_of_two("--write-bytes", value, 1, TF_WRITE_SIZE_MAX); break;
     case OPTION_SLOT: options->flash.slot_bytes = number("--slot-bytes", value, 0, 1u << 28); break;
+    case OPTION_LEARNING: options->flash.learning_bytes = number("--learning-bytes", value, 0, 1u << 28); break;
     case OPTION_SAMPLES: options->flash.samples_bytes = number("--samples-bytes", value, 0, 1u << 28); break;
     case OPTION_ARENA: options->arena_bytes = number("--arena-bytes", value, 0, 1u << 28); break;
     case OPTION_SEED: options->seed = number("--seed", value, 0, UINT32_MAX); break;

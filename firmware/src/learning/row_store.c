@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "learning/row_store.h"
+
+#include <string.h>
+
+#include "tinyfleet/crc32.h"
+
+#define MAGIC 0x31524654u /* "TFR1" */
+#define DIGEST_BYTES 16
+#define CHECK_BYTES 4
+#define CHECK_START 0x811c9dc5u
+#define CHECK_PRIME 0x01000193u
+
+struct head {
+    uint32_t magic;
+    uint32_t generation;
+    uint8_t digest[DIGEST_BYTES];
+    uint32_t zero;
+    uint32_t crc;
+};
+
+_Static_assert(sizeof(struct head) == TF_WRITE_SIZE_MAX, "whole write units of every size");
+
+uint32_t tf_row_stride(const struct tf_hal *hal, uint32_t features)
+{
+    return tf_round_up(2 * features + CHECK_BYTES, hal->geometry.write_size);
+}
+
+uint32_t tf_row_capacity(const struct tf_hal *hal, uint32_t features)
+{
+    return (hal->geometry.rows.size - (uint32_t)sizeof(struct head)) / tf_row_stride(hal, features);
+}
+
+struct tf_rows tf_rows_view(const struct tf_hal *hal, uint32_t features, uint32_t bytes)
+{
+    const struct tf_region *region = &hal->geometry.rows;
+    const uint32_t stride = tf_row_stride(hal, features);
+    return (struct tf_rows){
+        .slot = hal->flash_map(hal->ctx, region->offset, region->size) + sizeof(struct head),
+        .stride = stride,
+        .features = features,
+        .slots = (bytes - (uint32_t)sizeof(struct head)) / stride,
+    };
+}
+
+/*
+ * Copy a row, and compute its check. Rows are read once for each tree, so it must be cheaper than a CRC. The number of the slot
+ * makes a row valid nowhere else.
+ */
+static uint32_t copy_row(const uint8_t *bytes, uint32_t features, uint32_t slot, uint16_t *row)
+{
+    uint32_t check = CHECK_START + slot;
+    for (uint32_t i = 0; i < features; i++) {
+        row[i] = tf_load16(bytes + 2 * i);
+        check = (check ^ row[i]) * CHECK_PRIME;
+    }
+    return check;
+}
+
+bool tf_row_read(const struct tf_rows *rows, uint32_t slot, uint16_t *row)
+{
+    const uint8_t *bytes = rows->slot + slot * rows->stride;
+    return copy_row(bytes, rows->features, slot, row) == tf_load32(bytes + 2 * rows->features);
+}
+
+static struct head head_of(const struct tf_lesson *lesson)
+{
+    struct head head = {.magic = MAGIC, .generation = lesson->generation};
+    memcpy(head.digest, lesson->digest, sizeof head.digest);
+    head.crc = tf_crc32(0, &head, offsetof(struct head, crc));
+    return head;
+}
+
+uint32_t tf_rows_open(const struct tf_hal *hal, const struct tf_lesson *lesson, uint32_t features, uint16_t *valid)
+{
+    const struct head head = head_of(lesson);
+    const uint32_t capacity = tf_row_capacity(hal, features);
+    const struct tf_rows rows = tf_rows_view(hal, features, hal->geometry.rows.size);
+    uint32_t bytes = sizeof head;
+    uint16_t row[TF_FEATURES_MAX];
+    *valid = 0;
+    if (!tf_same(rows.slot - sizeof head, (const uint8_t *)&head, sizeof head)) {
+        return 0;
+    }
+    for (uint32_t slot = 0; slot < capacity; slot++) {
+        if (!tf_all(rows.slot + slot * rows.stride, 0xff, rows.stride)) {
+            bytes = (uint32_t)sizeof head + (slot + 1) * rows.stride;
+            *valid = (uint16_t)(*valid + tf_row_read(&rows, slot, row));
+        }
+        hal->watchdog_kick(hal->ctx);
+    }
+    return bytes;
+}
+
+int tf_rows_begin(const struct tf_hal *hal, const struct tf_lesson *lesson, uint32_t *bytes)
+{
+    const struct head head = head_of(lesson);
+    *bytes = sizeof head;
+    return tf_flash_write(hal, hal->geometry.rows.offset, &head, sizeof head);
+}
+
+int tf_row_append(const struct tf_hal *hal, uint32_t features, const int32_t *y, uint32_t *bytes)
+{
+    uint8_t bytes_of[2 * TF_FEATURES_MAX + CHECK_BYTES];
+    uint16_t row[TF_FEATURES_MAX];
+    const uint32_t offset = hal->geometry.rows.offset + *bytes, stride = tf_row_stride(hal, features);
+    for (uint32_t i = 0; i < features; i++) {
+        bytes_of[2 * i] = (uint8_t)y[i];
+        bytes_of[2 * i + 1] = (uint8_t)(y[i] >> 8);
+    }
+    tf_store32(bytes_of + 2 * features, copy_row(bytes_of, features, (*bytes - (uint32_t)sizeof(struct head)) / stride, row));
+    *bytes += stride;
+    return tf_flash_write_padded(hal, offset, bytes_of, 2 * features + CHECK_BYTES);
+}
