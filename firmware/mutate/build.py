@@ -74,8 +74,10 @@ class Builds:
         jobs += [(source, SANITIZED) for source in (*self.small_core, CHECK)]
         for way in (PLAIN, SANITIZED):
             (folder / way.name).mkdir(parents=True, exist_ok=True)
+        texts = [path for path in FIRMWARE.rglob("*.[ch]") if folder not in path.parents]
+        newest = max(path.stat().st_mtime for path in (*texts, Path(__file__)))
         with ThreadPoolExecutor(WORKERS) as pool:
-            list(pool.map(lambda job: self._compile(job[0], job[1], self._object(*job)), jobs))
+            list(pool.map(lambda job: self._compile_unless_newer(job[0], job[1], newest), jobs))
 
     def changed(self, mutant: Mutant, folder: Path) -> Changed | None:
         """Compile a mutant; None: it does not compile, or to the same machine code."""
@@ -122,6 +124,11 @@ class Builds:
     def _object(self, source: Path, way: _Way) -> Path:
         part = source.relative_to(FIRMWARE).with_suffix("").as_posix().replace("/", "-")
         return self._folder / way.name / f"{part}.o"
+
+    def _compile_unless_newer(self, source: Path, way: _Way, newest: float) -> None:
+        target = self._object(source, way)
+        if not target.exists() or target.stat().st_mtime <= newest:
+            self._compile(source, way, target)
 
     def _compile(self, source: Path, way: _Way, target: Path, own_headers: Path | None = None) -> None:
         """Compile; `own_headers` is where the headers of the file are, if it is a copy."""

@@ -40,7 +40,9 @@ VECTORS: Final = {"envelope": "test_envelope", "model": "pack"}  # the tests of 
 JOBS: Final = 2
 # A mutant that never ends counts as noticed; the unchanged core takes a tenth of this.
 DRIVER_CPU_S: Final = 4
-TESTS_CPU_S: Final = 25
+VECTORS_CPU_S: Final = 8
+FIRST_CPU_S: Final = 6
+CORE_CPU_S: Final = 25
 CORE_TESTS: Final = (
     *("orders", "trials", "limits", "says", "attacks", "journal", "geometry", "identity", "watchdog", "samples"),
 )
@@ -76,12 +78,12 @@ def _by_powercut(changed: Changed) -> bool:
     return any(drive([program, script, "1", "1", "1", "stop"], DRIVER_CPU_S).returncode for script in scripts)
 
 
-def _fails(run: Callable[[], int]) -> bool:
+def _fails(run: Callable[[], int], cpu_s: int) -> bool:
     """Run tests in a process of their own, which the mutant may crash or hang."""
     child = os.fork()
     if child == 0:
         try:
-            resource.setrlimit(resource.RLIMIT_CPU, (TESTS_CPU_S, TESTS_CPU_S))
+            resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, 1)
             os.dup2(nowhere, 2)
@@ -92,13 +94,13 @@ def _fails(run: Callable[[], int]) -> bool:
     return status != 0
 
 
-def _tested(changed: Changed, names: Sequence[str], only: str) -> bool:
-    return _fails(partial(_run_tests, changed, names, only))
+def _tested(changed: Changed, names: Sequence[str], cpu_s: int) -> bool:
+    return _fails(partial(_run_tests, changed, names), cpu_s)
 
 
-def _run_tests(changed: Changed, names: Sequence[str], only: str) -> int:
+def _run_tests(changed: Changed, names: Sequence[str]) -> int:
     os.environ["TINYFLEET_FIRMWARE_BUILT"] = str(changed.folder)
-    return pytest.main([*QUICK, "-k", only, *_files(names)])
+    return pytest.main([*QUICK, "-k", SLOW, *_files(names)])
 
 
 def _files(names: Sequence[str]) -> list[str]:
@@ -120,12 +122,12 @@ def _by_first_tests(changed: Changed) -> bool:
     if first is None:
         return False
     changed.library()
-    return _tested(changed, (first,), SLOW)
+    return _tested(changed, (first,), FIRST_CPU_S)
 
 
 def _by_core_tests(changed: Changed) -> bool:
     changed.library()
-    return _tested(changed, [name for name in CORE_TESTS if name != _first(changed)], SLOW)
+    return _tested(changed, [name for name in CORE_TESTS if name != _first(changed)], CORE_CPU_S)
 
 
 def _vector_tests(part: str) -> Iterator[Callable[[CoreProcess], None]]:
@@ -150,7 +152,7 @@ def _by_vectors(changed: Changed) -> bool:
         core.close()
         return 0
 
-    return _fails(run)
+    return _fails(run, VECTORS_CPU_S)
 
 
 STAGES: Final[Sequence[tuple[str, Callable[[Changed], bool]]]] = (

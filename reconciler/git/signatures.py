@@ -67,9 +67,10 @@ class CommitSigner:
 class CommitVerifier:
     """Applies one policy. `state` is a private folder for the GPG keyring."""
 
-    def __init__(self, policy: SignaturePolicy, state: Path) -> None:
+    def __init__(self, policy: SignaturePolicy, state: Path, *, max_automated: int = MAX_AUTOMATED) -> None:
         self.policy = policy
         self._state = state
+        self._max_automated = max_automated
 
     def fingerprint(self) -> str:
         """Return a digest that changes whenever the policy, or a file that it names, changes."""
@@ -92,8 +93,8 @@ class CommitVerifier:
             return self._verified(git, new, limit_s=limit_s)
         found: tuple[CommitSigner, ...] = ()
         for commit in reversed(new):
-            if len(found) == MAX_AUTOMATED:
-                raise errors.HistoryTooLong(f"more than {MAX_AUTOMATED} commits by gateways and none by a person")
+            if len(found) == self._max_automated:
+                raise errors.HistoryTooLong(f"more than {self._max_automated} commits by gateways and none by a person")
             found = (*self._verified(git, (commit,), limit_s=limit_s), *found)
             if not found[0].automated:
                 break

@@ -66,7 +66,7 @@ def test_what_is_forgotten_begins_again_with_the_first_pause() -> None:
     for key in ("a", "a", "b", "b", "c", "c"):
         each.failed(key, NOW_S)
     each.forget("a")
-    each.forget_others({"c", "d"})
+    each.forget_others({"a", "c", "d"})
     assert each.may_try("a", NOW_S)
     assert each.may_try("b", NOW_S)
     assert not each.may_try("c", NOW_S)

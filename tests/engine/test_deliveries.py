@@ -80,6 +80,7 @@ def test_each_failure_doubles_the_pause_and_success_ends_it() -> None:
         assert recorder.deliveries.waiting == {PUMP: "lost: silence"}
         await recorder.run(CONFIRMED)
         assert recorder.deliveries.may_start(PUMP, now_s())
+        assert recorder.deliveries.waiting == {}
 
     asyncio.run(run())
 
@@ -130,6 +131,7 @@ def test_one_delivery_at_a_time_reaches_a_device_and_a_pause_ends_on_time() -> N
         ends_s = recorder.deliveries.next_try_in_s(0.0)
         assert ends_s is not None
         assert recorder.deliveries.may_start(PUMP, ends_s)
+        assert recorder.deliveries.next_try_in_s(ends_s) is None, "or passes would follow each other without a rest"
 
     asyncio.run(run())
 

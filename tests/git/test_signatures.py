@@ -194,6 +194,39 @@ def test_an_unsigned_merge_of_signed_commits_is_refused(
         verify(mirror, every, tmp_path, base)
 
 
+@pytest.fixture
+def head(every: SignaturePolicy, keys: Keys, tmp_path: Path) -> SignaturePolicy:
+    """Verify the head, and bob's key is that of a gateway."""
+    automation = tmp_path / "automation"
+    automation.write_text(f"automation@hall-north {keys['bob'].public}\n")
+    return dataclasses.replace(every, mode=SignatureMode.HEAD, automation=automation)
+
+
+def test_below_the_commits_of_a_gateway_one_of_a_person_is_verified(
+    forge: Forge, mirror: Mirror, head: SignaturePolicy, keys: Keys, tmp_path: Path
+) -> None:
+    """And nothing below that one."""
+    base = forge.commit()
+    forge.commit()
+    for key in ("ada", "bob", "bob"):
+        forge.commit(key=keys[key])
+    signed = verify(mirror, head, tmp_path, base)
+    assert names(signed) == ["ada@example.org", "automation@hall-north", "automation@hall-north"]
+    assert [signer.automated for signer in signed] == [False, True, True]
+
+
+def test_commits_by_gateways_in_a_row_have_a_limit(
+    forge: Forge, mirror: Mirror, head: SignaturePolicy, keys: Keys, tmp_path: Path
+) -> None:
+    """The commit of a person below them counts no more."""
+    verifier = CommitVerifier(head, tmp_path, max_automated=2)
+    made = [forge.commit(key=keys[key]) for key in ("ada", "bob", "bob")]
+    mirror.fetch()
+    assert names(verifier.verify(mirror.git, made[1:], limit_s=30)) == ["automation@hall-north"] * 2
+    with pytest.raises(HistoryTooLong, match="more than 2 commits by gateways and none by a person"):
+        verifier.verify(mirror.git, made, limit_s=30)
+
+
 def test_policy_off_verifies_nothing(forge: Forge, mirror: Mirror, tmp_path: Path) -> None:
     forge.commit()
     assert verify(mirror, SignaturePolicy(SignatureMode.OFF), tmp_path) == ()
