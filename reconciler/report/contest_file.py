@@ -4,19 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, ClassVar
-
-import yaml
 
 from reconciler.errors import Invalid
 from reconciler.model import ContestId, DeviceId, RolloutId
-from reconciler.report.conditions import Condition
 from reconciler.report.contest_figures import CandidateFigures, ContestFigures, ContestLimits, DeviceErrors
 from reconciler.report.contest_status import ContestStatus
+from reconciler.report.figured_file import FiguredFile, figured_file, read_figured_file, text_of, time_of
 
 KIND = "ContestStatus"
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _DIGITS = 6  # of a rate
 
 
@@ -28,14 +24,9 @@ class InvalidContestStatus(Invalid):
 
 def contest_file(status: ContestStatus) -> bytes:
     """Render the status of one contest."""
-    fields = {**figures_as_dict(status.figures), "conditions": [each.as_dict() for each in status.conditions]}
+    fields = figures_as_dict(status.figures)
     del fields["contest"]
-    metadata = {"name": status.name}
-    document = {"apiVersion": "tinyfleet/v1alpha1", "kind": KIND, "metadata": metadata, "status": fields}
-    text: bytes = yaml.dump(
-        document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120, encoding="utf-8"
-    )
-    return text
+    return figured_file(KIND, status.name, fields, status.conditions)
 
 
 def figures_as_dict(figures: ContestFigures) -> dict[str, Any]:
@@ -48,8 +39,8 @@ def figures_as_dict(figures: ContestFigures) -> dict[str, Any]:
         "state": figures.state,
         "cause": figures.cause,
         "successor": figures.successor,
-        "completeSince": _text_of(figures.since),
-        "until": _text_of(figures.until),
+        "completeSince": text_of(figures.since),
+        "until": text_of(figures.until),
         "windows": {"decided": figures.decided, "undecided": figures.undecided, "normals": figures.normals},
         "replacements": figures.replaced,
         "limits": {
@@ -89,8 +80,8 @@ def figures_from_dict(fields: Mapping[str, Any]) -> ContestFigures:
         state=fields["state"],
         cause=fields["cause"],
         successor=fields["successor"],
-        since=_time_of(fields["completeSince"]),
-        until=_time_of(fields["until"]),
+        since=time_of(fields["completeSince"]),
+        until=time_of(fields["until"]),
         decided=int(windows["decided"]),
         undecided=int(windows["undecided"]),
         normals=int(windows["normals"]),
@@ -124,24 +115,8 @@ def figures_from_dict(fields: Mapping[str, Any]) -> ContestFigures:
 
 def read_contest_file(data: bytes) -> ContestStatus:
     """Read a status file, or raise `InvalidContestStatus`."""
-    try:
-        document = yaml.load(data, Loader=yaml.CSafeLoader)
-        return _status(document)
-    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InvalidContestStatus(f"not a contest status: {error!r}"[:500]) from error
 
+    def status_of(file: FiguredFile) -> ContestStatus:
+        return ContestStatus(figures_from_dict({**file.figures, "contest": file.name}), file.conditions)
 
-def _status(document: Mapping[str, Any]) -> ContestStatus:
-    if document["kind"] != KIND:
-        raise InvalidContestStatus(f"a document of kind {document['kind']!r}")
-    fields = document["status"]
-    figures = figures_from_dict({**fields, "contest": document["metadata"]["name"]})
-    return ContestStatus(figures, tuple(Condition.from_dict(each) for each in fields["conditions"]))
-
-
-def _text_of(at: datetime | None) -> str | None:
-    return at.strftime(_TIME) if at is not None else None
-
-
-def _time_of(text: str | None) -> datetime | None:
-    return datetime.strptime(text, _TIME).replace(tzinfo=UTC) if text else None
+    return read_figured_file(KIND, data, InvalidContestStatus, status_of)

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from reconciler.model import ContestId, TrainingId
+from reconciler.report.figured_file import text_of, time_of
 from reconciler.training.selection import RowCounts
 
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _DIGITS = 6
 
 
@@ -68,8 +68,8 @@ def training_figures_as_dict(figures: TrainingFigures) -> dict[str, Any]:
         "metric": figures.metric,
         "state": figures.state,
         "result": figures.result,
-        "beganAt": _text_of(figures.began_at),
-        "until": _text_of(figures.until),
+        "beganAt": text_of(figures.began_at),
+        "until": text_of(figures.until),
         "trials": {"done": figures.done, "of": figures.trials, "failed": figures.failed},
         "newWindows": {"count": figures.new_windows, "of": figures.wanted_windows},
         "windows": None
@@ -107,8 +107,8 @@ def training_figures_from_dict(fields: Mapping[str, Any]) -> TrainingFigures:
         metric=fields["metric"],
         state=fields["state"],
         result=fields["result"],
-        began_at=_time_of(fields["beganAt"]),
-        until=_time_of(fields["until"]),
+        began_at=time_of(fields["beganAt"]),
+        until=time_of(fields["until"]),
         done=int(trials["done"]),
         trials=int(trials["of"]),
         failed=int(trials["failed"]),
@@ -130,11 +130,3 @@ def _trained(each: Mapping[str, Any]) -> TrainedFigures:
         int(each["packBytes"]),
         dict(each["settings"]),
     )
-
-
-def _text_of(at: datetime | None) -> str | None:
-    return at.strftime(_TIME) if at is not None else None
-
-
-def _time_of(text: str | None) -> datetime | None:
-    return datetime.strptime(text, _TIME).replace(tzinfo=UTC) if text else None

@@ -7,16 +7,14 @@ time, and a commit for each would drown the status branch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import yaml
+from typing import ClassVar
 
 from reconciler.errors import Invalid
 from reconciler.model import TrainingId, TrainingProposal
 from reconciler.report.conditions import Condition, Conditions, Status, carry_over, ready
 from reconciler.report.device_status import PassStamp
+from reconciler.report.figured_file import FiguredFile, figured_file, read_figured_file
 from reconciler.report.training_figures import (
     TrainedFigures,
     TrainingFigures,
@@ -158,34 +156,15 @@ def _models(figures: TrainingFigures) -> str:
 
 def training_file(status: TrainingStatus) -> bytes:
     """Render the status of one training."""
-    fields = {
-        **training_figures_as_dict(status.figures),
-        "conditions": [each.as_dict() for each in status.conditions],
-    }
+    fields = training_figures_as_dict(status.figures)
     del fields["training"]
-    document = {
-        "apiVersion": "tinyfleet/v1alpha1",
-        "kind": KIND,
-        "metadata": {"name": str(status.name)},
-        "status": fields,
-    }
-    text: bytes = yaml.dump(
-        document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120, encoding="utf-8"
-    )
-    return text
+    return figured_file(KIND, status.name, fields, status.conditions)
 
 
 def read_training_file(data: bytes) -> TrainingStatus:
     """Read a status file, or raise `InvalidTrainingStatus`."""
-    try:
-        return _status(yaml.load(data, Loader=yaml.CSafeLoader))
-    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InvalidTrainingStatus(f"not a training status: {error!r}"[:500]) from error
 
+    def status_of(file: FiguredFile) -> TrainingStatus:
+        return TrainingStatus(training_figures_from_dict({**file.figures, "training": file.name}), file.conditions)
 
-def _status(document: Mapping[str, Any]) -> TrainingStatus:
-    if document["kind"] != KIND:
-        raise InvalidTrainingStatus(f"a document of kind {document['kind']!r}")
-    fields = document["status"]
-    figures = training_figures_from_dict({**fields, "training": document["metadata"]["name"]})
-    return TrainingStatus(figures, tuple(Condition.from_dict(each) for each in fields["conditions"]))
+    return read_figured_file(KIND, data, InvalidTrainingStatus, status_of)

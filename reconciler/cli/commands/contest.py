@@ -14,11 +14,11 @@ from rich.console import RenderableType
 
 from reconciler import config
 from reconciler.candidates import champion, resolve_candidates, resolve_voters, types_of
-from reconciler.cli.inputs.contest_statuses import ContestOverview, contest_overviews
 from reconciler.cli.inputs.fleet_source import open_context
 from reconciler.cli.inputs.kept_knowledge import change_knowledge, open_knowledge
-from reconciler.cli.inputs.known_names import require_known, unknown_name
+from reconciler.cli.inputs.known_names import require_known
 from reconciler.cli.inputs.options import FILE, config_option, output_option
+from reconciler.cli.inputs.status_overviews import ContestOverview, contests
 from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.result import print_result
 from reconciler.cli.tables_or_json import show_result
@@ -54,7 +54,7 @@ def command() -> None:
 @output_option
 def list_(path: Path | None, config_path: Path, output: str) -> None:
     """List all contests, one line each."""
-    found = contest_overviews(path, config_path)
+    found = contests.overviews(path, config_path)
     show_result(output, [each.as_dict() for each in found], [listed(found)])
 
 
@@ -65,11 +65,8 @@ def list_(path: Path | None, config_path: Path, output: str) -> None:
 @output_option
 def show(name: str, path: Path | None, config_path: Path, output: str) -> None:
     """Show one contest: its champion, the errors against the limits, its candidates, and what it waits for."""
-    found = contest_overviews(path, config_path)
-    matching = [each for each in found if each.status.name == name]
-    if not matching:
-        raise unknown_name("contest", name, {each.status.name for each in found})
-    show_result(output, [each.as_dict() for each in matching], _shown(matching))
+    found = contests.named(name, path, config_path)
+    show_result(output, [each.as_dict() for each in found], _shown(found))
 
 
 @command.command("samples", short_help="List the windows of a contest with their votes")
@@ -130,7 +127,7 @@ def propose(name: str, config_path: Path, output: str) -> None:
     condition Proposed says what is missing.
     """
     settings = config.read(config_path)
-    overviews = {each.status.name: each for each in contest_overviews(None, config_path)}
+    overviews = {each.status.name: each for each in contests.overviews(None, config_path)}
     require_known("contest", name, overviews)
     found = overviews[ContestId(name)]
     with change_knowledge(settings) as knowledge:

@@ -15,9 +15,9 @@ from reconciler import config
 from reconciler.candidates import resolve_candidates, resolve_voters, types_of
 from reconciler.cli.inputs.fleet_source import open_context
 from reconciler.cli.inputs.kept_knowledge import open_knowledge
-from reconciler.cli.inputs.known_names import require_known, unknown_name
+from reconciler.cli.inputs.known_names import require_known
 from reconciler.cli.inputs.options import config_option, output_option
-from reconciler.cli.inputs.training_statuses import TrainingOverview, training_overviews
+from reconciler.cli.inputs.status_overviews import TrainingOverview, trainings
 from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.result import print_result
 from reconciler.cli.tables_or_json import show_result
@@ -48,7 +48,7 @@ def command() -> None:
 @output_option
 def list_(path: Path | None, config_path: Path, output: str) -> None:
     """List all trainings, one line each."""
-    found = training_overviews(path, config_path)
+    found = trainings.overviews(path, config_path)
     show_result(output, [each.as_dict() for each in found], [listed_trainings(found)])
 
 
@@ -59,11 +59,8 @@ def list_(path: Path | None, config_path: Path, output: str) -> None:
 @output_option
 def show(name: str, path: Path | None, config_path: Path, output: str) -> None:
     """Show one training: its progress, what it waits for, and the best models of its last run."""
-    found = training_overviews(path, config_path)
-    matching = [each for each in found if each.status.name == name]
-    if not matching:
-        raise unknown_name("training", name, {each.status.name for each in found})
-    show_result(output, [each.as_dict() for each in matching], _shown(matching))
+    found = trainings.named(name, path, config_path)
+    show_result(output, [each.as_dict() for each in found], _shown(found))
 
 
 @command.command("run", short_help="Start a training, or show what it would be made of")

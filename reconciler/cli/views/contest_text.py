@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reconciler.cli.inputs.contest_statuses import ContestOverview
+from reconciler.cli.inputs.status_overviews import ContestOverview
 from reconciler.contest.evaluated_sample import EvaluatedSample
 from reconciler.contest.replay import ReplayOutcome
 from reconciler.engine.samples.kept_rows import KeptRow

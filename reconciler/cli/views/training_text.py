@@ -9,7 +9,7 @@ from datetime import datetime
 from rich.console import RenderableType
 from rich.text import Text
 
-from reconciler.cli.inputs.training_statuses import TrainingOverview
+from reconciler.cli.inputs.status_overviews import TrainingOverview
 from reconciler.cli.views.contest_text import plain_table
 from reconciler.report.conditions import Status
 from reconciler.report.training_figures import TrainedFigures, TrainingFigures
