@@ -101,7 +101,7 @@ class Agent:
         if self._files.damaged:
             self.flags |= JOURNAL
         if self.state.phase == RECEIVING:
-            self.transfer.open(self.state, anew=False)
+            self.transfer.open(self.state, fresh=False)
         else:
             self.transfer.discard()
         self._count_boot()
@@ -330,7 +330,7 @@ class Agent:
             if refused.code == errors.MESSAGE:
                 raise
             self.state.error = refused.code
-            self.transfer.open(self.state, anew=False)  # what the file holds decides what is missing
+            self.transfer.open(self.state, fresh=False)  # what the file holds decides what is missing
         return b""
 
     def _on_missing(self, reader: Reader) -> bytes:
@@ -470,7 +470,7 @@ class Agent:
         state.slot(state.target).status = RECEIVED
         state.phase, self.report_due = RECEIVING, True
         self._save()
-        self.transfer.open(state, anew=True)
+        self.transfer.open(state, fresh=True)
 
     def _rest(self) -> None:
         """Return to the phase before the update."""

@@ -57,11 +57,11 @@ class Transfer:
         self._first = 0
         self._waiting: dict[int, bytes] = {}
 
-    def open(self, state: State, *, anew: bool) -> None:
+    def open(self, state: State, *, fresh: bool) -> None:
         """Continue the transfer that the state describes, or begin it."""
         self.close()
         self._state, self._first = state, 0
-        held = 0 if anew else size_of(self.path)
+        held = 0 if fresh else size_of(self.path)
         if held == state.payload_bytes:
             self._first = self.blocks()
         elif held % state.block_bytes == 0:

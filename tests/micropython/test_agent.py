@@ -139,7 +139,7 @@ def test_a_compressed_payload_is_decoded(device: MicroPythonDevice, made: Made) 
     [
         ("__init__.py", b"raise ValueError\n", -91),
         ("__init__.py", b"def load(folder):\n    return None\n", -91),
-        ("__init__.py", b"this is no Python\n", -91),
+        ("__init__.py", b"not Python at all\n", -91),
         ("model.json", b"{}", -91),
         ("features.py", b"def features(x):\n    return [0, 0]\n", -87),
         ("config.json", b"[]", -83),
