@@ -158,7 +158,7 @@ class LearningStage(IntEnum):
     COLLECTING = 3
     ERASING_FOREST = 4
     GROWING = 5
-    JUDGING = 6
+    EVALUATING = 6
     GROWN = 7
     DISCARDED = 8
 

@@ -21,7 +21,7 @@ enum tf_learn_stage {
     TF_LEARN_COLLECTING = 3,
     TF_LEARN_ERASING_FOREST = 4,
     TF_LEARN_GROWING = 5,
-    TF_LEARN_JUDGING = 6,
+    TF_LEARN_EVALUATING = 6,
     TF_LEARN_GROWN = 7,          /* the grown forest decides; until then, and else, the pack's own */
     TF_LEARN_DISCARDED = 8,
 };
@@ -39,13 +39,13 @@ struct tf_bit_writer {
 struct tf_learner {
     struct tf_sample_log stored[2]; /* the regions rows and forest, as the spaces 2 and 3 have them */
     uint32_t generation;
-    uint32_t position; /* in the stage: the next offset to erase, the tree to grow, the slot to judge */
+    uint32_t position; /* in the stage: the next offset to erase, the tree to grow, the slot to evaluate */
     uint32_t random;
-    uint32_t size; /* of the section that is judged */
+    uint32_t size; /* of the section that is evaluated */
     struct tf_bit_writer writer;
     uint16_t rows;      /* that are valid */
     uint16_t since;     /* windows since the last row */
-    uint16_t anomalous; /* rows that the grown forest finds anomalous, of those judged so far */
+    uint16_t anomalous; /* rows that the grown forest finds anomalous, of those evaluated so far */
     uint8_t stage;      /* enum tf_learn_stage */
 };
 

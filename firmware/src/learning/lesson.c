@@ -216,12 +216,12 @@ static int grow(struct tf_agent *agent)
     }
     learner->size = (uint32_t)size;
     learner->position = 0;
-    learner->stage = TF_LEARN_JUDGING;
+    learner->stage = TF_LEARN_EVALUATING;
     return TF_OK;
 }
 
 /* How many of its own rows does the forest find anomalous? */
-static int judge(struct tf_agent *agent)
+static int evaluate(struct tf_agent *agent)
 {
     struct tf_learner *learner = agent->sampler->learner;
     const struct tf_forest_form form = form_of(&agent->running.pack);
@@ -319,7 +319,7 @@ static bool slice(struct tf_agent *agent)
         [TF_LEARN_COLLECTING] = collect,
         [TF_LEARN_ERASING_FOREST] = erase_forest,
         [TF_LEARN_GROWING] = grow,
-        [TF_LEARN_JUDGING] = judge,
+        [TF_LEARN_EVALUATING] = evaluate,
         [TF_LEARN_GROWN] = rest,
         [TF_LEARN_DISCARDED] = rest,
     };
@@ -336,7 +336,7 @@ static bool slice(struct tf_agent *agent)
         }
         learner->stage = TF_LEARN_DISCARDED;
     }
-    return learner->stage != before || (before >= TF_LEARN_ERASING_ROWS && before <= TF_LEARN_JUDGING && before != TF_LEARN_COLLECTING);
+    return learner->stage != before || (before >= TF_LEARN_ERASING_ROWS && before <= TF_LEARN_EVALUATING && before != TF_LEARN_COLLECTING);
 }
 
 const struct tf_recorder tf_learning = {
