@@ -20,7 +20,7 @@ HUNT_CPU_S: Final = 30
 SEEDS_OF_A_HUNT: Final = 1000
 MESSAGES: Final = 500
 # The attack sends other messages; the rest of the simulation is that of the power cuts.
-SHARED: Final = ("gateway", "known_checks", "samples", "script", "simulation")
+SHARED: Final = ("gateway", "known_checks", "lessons", "samples", "script", "simulation")
 _FIGURE: Final = re.compile(r"(\w+)=(\d+)")
 
 

@@ -26,7 +26,8 @@ def main() -> int:
         tally, found, seeded = _run(FOLDER)
     seconds = time.monotonic() - begun
     print(
-        f"cuts={tally.cuts} torn={tally.torn} recoveries={tally.recoveries} bricks={tally.bricks} "
+        f"cuts={tally.cuts} torn={tally.torn} recoveries={tally.recoveries} learn_cuts={tally.learn_cuts} "
+        f"bricks={tally.bricks} "
         f"resent_blocks_max={tally.resent_blocks_max} seeded_found={found}/{seeded} seconds={seconds:.0f}"
     )
     return 0 if tally.bricks == 0 and tally.resent_blocks_max <= 1 and found == seeded else 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from firmware.powercut.driver import FIRMWARE, Bug, Workshop
-from firmware.powercut.scripts import FLASHES, SCRIPTS, Flash, write_script
+from firmware.powercut.scripts import FLASHES, LEARNING_SCRIPTS, SCRIPTS, Flash, write_script
 
 # A run takes seconds. A core that hangs counts as one that does not start.
 TIMEOUT_S: Final = 300
@@ -30,6 +30,7 @@ class Tally:
     bricks: int = 0
     resent_blocks_max: int = 0
     problems: tuple[str, ...] = ()
+    learn_cuts: int = 0  # of these cuts, those while a device learns
 
     def __add__(self, other: Tally) -> Tally:
         """Add up two tallies."""
@@ -40,6 +41,7 @@ class Tally:
             self.bricks + other.bricks,
             max(self.resent_blocks_max, other.resent_blocks_max),
             self.problems + other.problems,
+            self.learn_cuts + other.learn_cuts,
         )
 
 
@@ -67,13 +69,14 @@ def all_runs() -> list[Run]:
 def hunting_runs() -> Iterator[Run]:
     """Return the runs that must reveal a bug.
 
-    Single cuts in every script, and in an update of flash with erase units of two sizes; second cuts where blocks are
-    repaired and where a log of samples begins.
+    Single cuts in every script, and in an update and a lesson on flash with erase units of two sizes; second cuts where
+    blocks are repaired and where a log of samples begins.
     """
     small, larger, mixed = FLASHES[1], FLASHES[2], FLASHES[4]
     for script in SCRIPTS:
         yield Run(script, small, depth=1)
     yield Run("update", mixed, depth=1)
+    yield Run("learn", mixed, depth=1)
     for flash in (small, larger):
         yield Run("update", flash)
     yield Run("samples", small)
@@ -95,7 +98,8 @@ class Campaign:
         figures = {name: int(value) for name, value in _FIGURE.findall(counts)}
         if done.returncode not in {0, 1} or "cuts" not in figures:
             return Tally(bricks=1, problems=(f"{run.name}: the driver died: {done.returncode} {done.stderr}",))
-        return Tally(**figures, problems=tuple(f"{run.name}, {problem}" for problem in problems))
+        found = tuple(f"{run.name}, {problem}" for problem in problems)
+        return Tally(**figures, problems=found, learn_cuts=figures["cuts"] if run.script in LEARNING_SCRIPTS else 0)
 
     def hunt(self, bug: Bug) -> str | None:
         """Return how this bug was found, or None."""

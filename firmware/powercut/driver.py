@@ -95,6 +95,13 @@ def core_sources(*, curve: str | None) -> list[Path]:
     return [path for path in core if not path.name.startswith("curve_") or path.stem == f"curve_{curve}"]
 
 
+def learning_sources() -> list[Path]:
+    """Return the part that grows forests, and what it needs of their engine."""
+    source = FIRMWARE / "src"
+    engine = [source / "engine" / f"{name}.c" for name in ("features", "forest", "io", "trees")]
+    return [*sorted((source / "learning").glob("*.c")), *engine]
+
+
 class Workshop:
     """A folder with the object files of the unchanged core and of a driver."""
 
@@ -126,6 +133,7 @@ class Workshop:
     def _sources(self) -> list[Path]:
         return [
             *core_sources(curve="monocypher"),
+            *learning_sources(),
             *self._driver,
             FIRMWARE / "ports/host/flash_model.c",
             self._third_party / "monocypher/monocypher.c",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codec/cbor.h"
+#include "lessons.h"
 #include "samples.h"
 
 #define ROUNDS_MAX 24
@@ -276,6 +277,7 @@ static const char *play_step(struct simulation *sim)
     static const char *(*const acts[])(struct simulation *) = {
         [ACT_DELIVER] = deliver,           [ACT_FLIP_BIT] = flip_bit,  [ACT_RESTART] = restart,
         [ACT_DELIVER_HALF] = deliver_half, [ACT_FAULT] = raise_faults, [ACT_SAMPLE] = samples_take,
+        [ACT_LEARN] = lessons_learn,
     };
     const char *problem = acts[act](sim);
     return problem != NULL ? problem : sim_check_step(sim);

@@ -40,7 +40,7 @@ static bool next_digest(char **rest, uint8_t digest[TF_DIGEST_BYTES])
     return true;
 }
 
-/* geometry erase write provisioned journal marks slot anomalies large: the last four regions have large erase units */
+/* geometry erase write provisioned journal marks slot anomalies large learning: regions from scratch on have large erase units */
 static bool read_geometry(struct script *script, char **rest)
 {
     struct tf_geometry *geometry = &script->geometry;
@@ -52,6 +52,7 @@ static bool read_geometry(struct script *script, char **rest)
     const uint32_t slot = next_number(rest);
     const uint32_t anomalies = next_number(rest);
     const uint32_t large = next_number(rest), small = geometry->erase_size;
+    const uint32_t learning = next_number(rest);
     const struct {
         struct tf_region *region;
         uint32_t size, erase_size;
@@ -59,6 +60,7 @@ static bool read_geometry(struct script *script, char **rest)
         {&geometry->provisioned, provisioned, small}, {&geometry->journal[0], journal, small}, {&geometry->journal[1], journal, small},
         {&geometry->marks, marks, small}, {&geometry->scratch, large, large}, {&geometry->slot[0], slot, large},
         {&geometry->slot[1], slot, large}, {&geometry->samples[0], anomalies, large}, {&geometry->samples[1], 0, large},
+        {&geometry->rows, learning, large}, {&geometry->forest, learning, large},
     };
     for (size_t i = 0; i < sizeof laid / sizeof laid[0]; i++) {
         const uint32_t unit = laid[i].erase_size, offset = (script->flash_bytes + unit - 1) / unit * unit;
@@ -73,6 +75,12 @@ static bool read_region(struct script *script, char **rest)
 {
     script->region = unhex(next_word(rest));
     return next_digest(rest, script->initial);
+}
+
+/* forest digest */
+static bool read_forest(struct script *script, char **rest)
+{
+    return next_digest(rest, script->forest);
 }
 
 /* offer encoding block-bytes sequence epoch expect crash digest envelope reissued payload parameter */
@@ -118,7 +126,7 @@ static bool read_line(struct script *script, char *line)
     static const struct {
         const char *name;
         bool (*read)(struct script *, char **);
-    } kinds[] = {{"geometry", read_geometry}, {"region", read_region}, {"offer", read_offer}, {"step", read_step}};
+    } kinds[] = {{"geometry", read_geometry}, {"region", read_region}, {"offer", read_offer}, {"forest", read_forest}, {"step", read_step}};
     char *rest = NULL;
     const char *kind = strtok_r(line, " \n", &rest);
     for (size_t i = 0; kind != NULL && i < sizeof kinds / sizeof kinds[0]; i++) {

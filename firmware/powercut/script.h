@@ -43,6 +43,7 @@ enum act {
     ACT_DELIVER_HALF, /* make an offer and send only half of its blocks */
     ACT_FAULT, /* end the running model by a fault, `number` times */
     ACT_SAMPLE, /* give the model `number` windows that it finds anomalous */
+    ACT_LEARN, /* give the model windows until it has grown its forest */
 };
 
 /* The parts of a script. */
@@ -64,6 +65,7 @@ struct script {
     struct tf_view region;
     uint32_t flash_bytes;
     uint8_t initial[TF_DIGEST_BYTES]; /* what runs at first */
+    uint8_t forest[TF_DIGEST_BYTES]; /* SHA-256 of the section that must grow */
     struct offer offers[OFFERS_MAX];
     uint8_t offer_count;
     struct step steps[STEPS_MAX];

@@ -15,11 +15,17 @@ from typing import Final
 
 import heatshrink2
 
+from reconciler.compiler.pack.io_section import decode_io
+from reconciler.compiler.pack.learn_section import LearnRecipe
+from reconciler.compiler.pack.pack_format import SectionId, disassemble
+from reconciler.compiler.pack.tunable_parameters_section import decode_parameters
 from reconciler.compiler.payload.patch import make_patch
+from reconciler.compiler.reference.interpreter import generate_inputs
 from reconciler.model import PayloadEncoding
 from signing import delegation, envelope, keys
 from signing.cose import SigningKey
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
+from tests.firmware.learning import FORM, expected_forest, features_of, learning_pack
 
 DONE, GOLDEN, RESET, FAULT = 0, -87, -90, -91
 # Leaves room for the envelope that repeats an offer, and is well below the jump that a device allows.
@@ -28,6 +34,11 @@ SAMPLE_BYTES: Final = 96  # a record with a window of the first pre-baked model
 SAMPLE_UNITS: Final = 3
 MANY: Final = 8
 FAULTS_IN_A_ROW: Final = 5  # TF_FAULTS_MAX
+LESSON: Final = LearnRecipe(rows=7, every=1, seed=42, most_anomalous=1000)
+LESSON_FORM: Final = replace(FORM, trees=3, subsample=5)
+LEARNING: Final = learning_pack(LESSON_FORM, LESSON)
+LEARNING_LIMIT: Final = decode_parameters(disassemble(LEARNING).section(SectionId.PARAMETERS))[0].default
+LEARNING_BYTES: Final = 512  # of each of its two regions, at least
 
 
 @dataclass(frozen=True)
@@ -62,14 +73,33 @@ class Flash:
         """The size of a slot: a pack, and an encoded payload next to it."""
         return _whole(2 * self.inputs + 256, self.large) + _whole(self.inputs + 256, self.large)
 
-    def line(self, region_bytes: int, sample_units: int) -> str:
+    def line(self, region_bytes: int, sample_units: int, learning_bytes: int = 0) -> str:
         """Return the geometry, for the driver."""
         pack = _whole(2 * self.inputs + 256, self.large)
         slot = self.slot_bytes
         marks = (slot // self.large + pack // 48 + 1) * self.write
         provisioned, journal, marks = (_whole(count, self.erase) for count in (max(region_bytes, 2048), 2048, marks))
-        sizes = (self.erase, self.write, provisioned, journal, marks, slot, sample_units * self.large, self.large)
+        log, learning = sample_units * self.large, learning_bytes and _whole(learning_bytes, self.large)
+        sizes = (self.erase, self.write, provisioned, journal, marks, slot, log, self.large, learning)
         return f"geometry {' '.join(map(str, sizes))}"
+
+
+def _failing_learner() -> bytes:
+    """Return another model that learns, whose golden vector expects another sum than it gives."""
+    pack = bytearray(learning_pack(LESSON_FORM, replace(LESSON, seed=7)))
+    golden = disassemble(bytes(pack)).section(SectionId.GOLDEN)
+    pack[bytes(pack).index(golden) + len(golden) - 1] ^= 1
+    return bytes(pack)
+
+
+FAILING_LEARNER: Final = _failing_learner()
+
+
+def _forest_of_the_lesson() -> bytes:
+    """Return the SHA-256 of the section that grows from the windows of firmware/powercut/lessons.c."""
+    inputs, _ = decode_io(disassemble(LEARNING).section(SectionId.IO))
+    rows = [features_of(b"".join(generate_inputs(number + 1, inputs))) for number in range(LESSON.rows)]
+    return hashlib.sha256(expected_forest(rows, LESSON_FORM, LESSON)).digest()
 
 
 def _whole(count: int, unit: int) -> int:
@@ -108,6 +138,7 @@ class _Act(IntEnum):
     DELIVER_HALF = 3
     FAULT = 4
     SAMPLE = 5
+    LEARN = 6
 
 
 @dataclass
@@ -117,13 +148,18 @@ class Script:
     flash: Flash
     sample_units: int = 0  # of the log of anomalies
     more_prebaked: tuple[bytes, ...] = ()
+    learns: bool = False  # the first pre-baked model does
     bench: Bench = field(default_factory=lambda: Bench("campaign"))
 
     def __post_init__(self) -> None:
         """Make the device, and the models that all scripts use."""
         inputs = self.flash.inputs
         self.made: Made = self.bench.device("pump-1")
-        self.prebaked = [make_pack(1, inputs=48), make_pack(9, inputs=40), *self.more_prebaked]
+        self.prebaked = [
+            LEARNING if self.learns else make_pack(1, inputs=48),
+            make_pack(9, inputs=40),
+            *self.more_prebaked,
+        ]
         self.one, self.two, self.three = (make_pack(seed, inputs=inputs) for seed in (2, 3, 4))
         # different enough for a patch of several blocks
         self.base, self.patched = (make_pack(seed, inputs=self.flash.encoded_inputs) for seed in (6, 7))
@@ -136,7 +172,12 @@ class Script:
         self._offers = 0
         initial = hashlib.sha256(self.running).hexdigest()
         region = self.made.region(*self.prebaked)
-        self._lines = [self.flash.line(len(region), self.sample_units), f"region {region.hex()} {initial}"]
+        learning_bytes = LEARNING_BYTES if self.learns else 0
+        self._lines = [
+            self.flash.line(len(region), self.sample_units, learning_bytes),
+            f"region {region.hex()} {initial}",
+            f"forest {_forest_of_the_lesson().hex()}",
+        ]
 
     @property
     def samples_in_a_unit(self) -> int:
@@ -195,9 +236,10 @@ class Script:
         self.hold_values(self.running, value)
         self._step(part, _Act.DELIVER, self._offers - 1, self.running)
 
-    def hold_values(self, pack: bytes, value: int) -> None:
+    def hold_values(self, pack: bytes, value: int, more: Mapping[int, int] | None = None) -> None:
         """Sign an offer that sets the threshold of a pack, which no step makes yet."""
-        manifest = envelope.ConfigureOrder(self._next_sequence(), hashlib.sha256(pack).digest(), {0: value})
+        values = {0: value, **(more or {})}
+        manifest = envelope.ConfigureOrder(self._next_sequence(), hashlib.sha256(pack).digest(), values)
         self._offer(manifest, "0 32", "0 0", b"")
 
     def rotate_gateway_key(self) -> None:
@@ -220,6 +262,17 @@ class Script:
         delegated = self._delegation
         self._step(part, _Act.SAMPLE, times, self.running)
         self._delegation = delegated  # a sample brings none
+
+    def learn(self, part: Part) -> None:
+        """Let the running model grow its forest."""
+        delegated = self._delegation
+        self._step(part, _Act.LEARN, 0, self.running)
+        self._delegation = delegated
+
+    def learn_again(self, part: Part, generation: int) -> None:
+        """Start another lesson of the running model by an envelope."""
+        self.hold_values(self.running, LEARNING_LIMIT, {1: generation})
+        self._step(part, _Act.DELIVER, self._offers - 1, self.running)
 
     def restart(self, part: Part, times: int) -> None:
         """Restart the device several times."""
@@ -388,6 +441,28 @@ def _samples_around_an_update(script: Script) -> None:
     script.install(Part.AFTER, script.one)
 
 
+def _learn(script: Script) -> None:
+    script.learn(Part.CUT)
+    script.restart(Part.CUT, 1)
+    script.install(Part.AFTER, script.one)
+
+
+def _learn_again(script: Script) -> None:
+    script.learn(Part.SETUP)
+    script.learn_again(Part.CUT, 1)
+    script.learn(Part.CUT)
+    script.install(Part.AFTER, script.one)
+
+
+def _learn_after_a_failed_trial(script: Script) -> None:
+    """Another model that learns fails its trial: what was learned is still there."""
+    script.learn(Part.SETUP)
+    script.install(Part.CUT, FAILING_LEARNER, expect=GOLDEN, left_with=script.prebaked[0])
+    script.learn(Part.CUT)
+    script.install(Part.AFTER, script.one)
+
+
+LEARNING_SCRIPTS: Final = frozenset({"learn", "learn-again", "learn-failed-trial"})
 SAMPLE_SCRIPTS: Final = frozenset({"samples", "samples-overwrite", "samples-restart"})
 SCRIPTS: Final[Mapping[str, Callable[[Script], None]]] = {
     "first-install": _first_install,
@@ -409,11 +484,14 @@ SCRIPTS: Final[Mapping[str, Callable[[Script], None]]] = {
     "samples": _samples_of_a_new_device,
     "samples-overwrite": _samples_overwrite_the_oldest,
     "samples-restart": _samples_around_an_update,
+    "learn": _learn,
+    "learn-again": _learn_again,
+    "learn-failed-trial": _learn_after_a_failed_trial,
 }
 
 
 def write_script(name: str, flash: Flash) -> str:
     """Return the script of this name for this flash."""
-    script = Script(flash, SAMPLE_UNITS if name in SAMPLE_SCRIPTS else 0)
+    script = Script(flash, SAMPLE_UNITS if name in SAMPLE_SCRIPTS else 0, learns=name in LEARNING_SCRIPTS)
     SCRIPTS[name](script)
     return script.text

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tinyfleet/crc32.h"
+#include "tinyfleet/engine_forest.h"
 #include "tinyfleet/sha256.h"
 
 #define TURNS_MAX 400
@@ -12,8 +13,9 @@
 #define UNIT_HEAD_BYTES 32u /* docs/specs/samples.md, section 2 */
 #define STEP_BYTES 32u
 #define RECORD_HEAD_BYTES 32u
+#define FOREST_HEAD_BYTES 64u /* docs/specs/learning.md, section 3 */
 
-static const struct tf_engine *const engines[] = {&tf_engine_threshold};
+static const struct tf_engine *const engines[] = {&tf_engine_threshold, &tf_engine_forest};
 static sim_watcher *watch;
 
 /* ------------------------------------------------------------------ the port */
@@ -83,10 +85,14 @@ static int start_agent(struct simulation *sim)
         .was_fault = was_fault,
     };
     sim->wants_reset = false;
-    const int error = tf_agent_init(&sim->agent, &hal, engines, sizeof engines / sizeof engines[0], (struct tf_arena){0});
+    const int error = tf_agent_init(&sim->agent, &hal, engines, sizeof engines / sizeof engines[0], (struct tf_arena){sim->arena, sizeof sim->arena});
     if (hal.geometry.samples[0].size != 0) {
         sim->sampler = (struct tf_sampler){.burst_tokens = BURST_TOKENS, .token_ms = 1};
         tf_agent_keep_samples(&sim->agent, &tf_sampling, &sim->sampler);
+    }
+    if (hal.geometry.rows.size != 0) {
+        sim->sampler = (struct tf_sampler){.burst_tokens = BURST_TOKENS, .token_ms = 1, .learner = &sim->learner};
+        tf_agent_keep_samples(&sim->agent, &tf_learning, &sim->sampler);
     }
     return error == TF_OK ? tf_agent_boot(&sim->agent) : error;
 }
@@ -164,7 +170,7 @@ static bool may_run(const struct simulation *sim, const uint8_t *digest)
 {
     const struct progress *progress = &sim->progress;
     const struct step *step = sim_step(sim);
-    if (!progress->started || step->act == ACT_RESTART || step->act == ACT_SAMPLE) {
+    if (!progress->started || step->act == ACT_RESTART || step->act == ACT_SAMPLE || step->act == ACT_LEARN) {
         return is(digest, progress->old);
     }
     if (step->act == ACT_FLIP_BIT || progress->completed) {
@@ -264,6 +270,53 @@ const char *sim_check_samples(struct simulation *sim)
     return NULL;
 }
 
+/* The forest that decides is the one that grows from the rows of the script. */
+static bool is_expected_forest(const struct simulation *sim)
+{
+    struct tf_sha256 sha;
+    uint8_t digest[TF_DIGEST_BYTES];
+    tf_sha256_init(&sha);
+    tf_sha256_update(&sha, sim->agent.running.pack.grown, sim->learner.stored[1].end - FOREST_HEAD_BYTES);
+    tf_sha256_final(&sha, digest);
+    return is(digest, sim->script->forest);
+}
+
+const char *sim_check_lesson(struct simulation *sim)
+{
+    const struct tf_learner *learner = &sim->learner;
+    struct progress *progress = &sim->progress;
+    const bool grown = sim->agent.running.pack.grown != NULL;
+    if (learner->stage <= TF_LEARN_WAITING) {
+        return grown ? "a forest decides for a model that has grown none" : NULL;
+    }
+    if (learner->stage == TF_LEARN_DISCARDED || grown != (learner->stage == TF_LEARN_GROWN)) {
+        return "the forest was discarded, or decides before it was accepted";
+    }
+    if (grown && !is_expected_forest(sim)) {
+        return "the forest is not the one of its rows";
+    }
+    if (learner->generation < progress->generation) {
+        return "the lesson went back";
+    }
+    if (learner->generation > progress->generation) {
+        if (learner->rows > 1 || grown) {
+            return "rows or a forest of another lesson count";
+        }
+        progress->generation = learner->generation;
+        progress->rows = 0;
+        progress->grown = false;
+    }
+    if (learner->rows < progress->rows) {
+        return "a complete row is lost";
+    }
+    if (progress->grown && !grown) {
+        return "a forest that has decided is lost";
+    }
+    progress->rows = learner->rows;
+    progress->grown = grown;
+    return NULL;
+}
+
 /* What must hold at any start, whatever was sent before. */
 static const char *check_device(const struct simulation *sim)
 {
@@ -292,6 +345,9 @@ static const char *check_script(struct simulation *sim)
     }
     if (!parameter_is_good(sim)) {
         return "the parameter has neither its old nor its new value";
+    }
+    if (sim->script->geometry.rows.size != 0) {
+        return sim_check_lesson(sim);
     }
     return sim->script->geometry.samples[0].size != 0 ? sim_check_samples(sim) : NULL;
 }

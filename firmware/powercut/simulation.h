@@ -10,10 +10,12 @@
 #include "flash_model.h"
 #include "script.h"
 #include "tinyfleet/agent.h"
+#include "tinyfleet/learning.h"
 
 #define FLASH_MAX 131072
 #define SAMPLES_MAX 160 /* of one script; their numbers fit a byte */
 #define BLOCKS_MAX 128
+#define ARENA_BYTES 256
 #define DEPTH_MAX 3 /* cuts on one path */
 
 /* One cut of the path that led to a simulation. */
@@ -37,6 +39,9 @@ struct progress {
     uint8_t samples;    /* complete so far; the next one has this number */
     uint32_t sample_at[SAMPLES_MAX]; /* their offsets in the log */
     uint32_t sample_end; /* never decreases */
+    uint32_t generation; /* of the lesson: never decreases */
+    uint16_t rows; /* of this lesson that are complete */
+    bool grown; /* its forest has decided */
     bool sent[BLOCKS_MAX];
     uint32_t resent;    /* blocks sent again since the last cut */
     uint32_t resent_max;
@@ -53,6 +58,8 @@ struct simulation {
     struct flash_model flash;
     struct tf_agent agent;
     struct tf_sampler sampler;
+    struct tf_learner learner;
+    _Alignas(8) uint8_t arena[ARENA_BYTES];
     struct cut_point path[DEPTH_MAX];
     int depth; /* number of cuts so far */
     bool wants_reset;
@@ -92,6 +99,9 @@ void sim_note(struct simulation *sim);
 
 /* Check that all complete samples that the log has room for are there, where they were written. */
 const char *sim_check_samples(struct simulation *sim);
+
+/* Check that no complete row of the lesson is lost, nor its forest, and that no other forest decides. */
+const char *sim_check_lesson(struct simulation *sim);
 
 /* Does the model run that must run at the end of the step? */
 bool sim_runs_expected(const struct simulation *sim);
