@@ -146,7 +146,7 @@ class Changed:
 
     def driver(self, name: str) -> Path:
         """Return the driver of a campaign: attack or powercut."""
-        sources = [*self.builds.core, *(ATTACK if name == "attack" else POWERCUT), PORT[0], MONOCYPHER]
+        sources = [*self.builds.core, *ENGINES, *(ATTACK if name == "attack" else POWERCUT), PORT[0], MONOCYPHER]
         options = ("-Wl,--wrap=tf_curve_check",)
         return self.builds.link(self.folder, self.folder / name, sources, PLAIN, options=options)
 

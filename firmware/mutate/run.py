@@ -44,7 +44,8 @@ VECTORS_CPU_S: Final = 8
 FIRST_CPU_S: Final = 6
 CORE_CPU_S: Final = 25
 CORE_TESTS: Final = (
-    *("orders", "trials", "limits", "says", "attacks", "journal", "geometry", "identity", "watchdog", "samples"),
+    *("orders", "trials", "limits", "says", "attacks", "journal", "geometry", "identity", "watchdog"),
+    *("samples", "learning"),
 )
 # The tests that most likely notice a change of a file run before the campaigns.
 MOST_EFFECTIVE: Final = {
