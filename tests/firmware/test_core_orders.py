@@ -409,6 +409,15 @@ def test_an_answer_may_fill_the_room_that_there_is_for_it(
         updated.handle_within(asked, room - 1)
 
 
+def test_a_pack_may_fill_its_slot(make_core: Callable[..., HostAgent], bench: Bench, made: Made) -> None:
+    packs = (make_pack(6, inputs=inputs) for inputs in range(300, 4000))
+    pack = next(pack for pack in packs if len(pack) % SMALL.erase == 0)
+    agent = make_core(made.region(PREBAKED), replace(SMALL, slot=len(pack)))
+    assert deliver(agent, install(bench, made, pack, 1)).code == 0
+    agent.boot()
+    assert agent.running() == digest(pack)
+
+
 @pytest.mark.parametrize("torn_bytes", [b"", b"\0"])
 def test_the_last_write_unit_is_filled_with_blank_bytes(
     make_core: Callable[..., HostAgent], bench: Bench, made: Made, torn_bytes: bytes

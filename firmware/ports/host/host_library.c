@@ -160,7 +160,7 @@ void host_device_lowest_scores(struct host_device *device)
 void host_device_fault_inferences(struct host_device *device, bool faults)
 {
     static struct tf_engine faulting;
-    static const struct tf_engine *const engines[] = { &faulting };
+    static const struct tf_engine *const engines[] = { &faulting, NULL }; /* the agent must not look behind the first */
 
     faulting = tf_engine_threshold;
     faulting.run = faulting_run;
