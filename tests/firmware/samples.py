@@ -117,18 +117,18 @@ def context_of(pack: bytes, parameters: int = 0) -> bytes:
 
 def with_sample_every(pack: bytes, every: int) -> bytes:
     """Add the parameter `sample-every` to a pack."""
-    return _with_parameter(pack, "sample-every", every)
+    return with_parameters(pack, Parameter(name_hash("sample-every"), every, -1, 1 << 20))
 
 
 def with_sample_windows(pack: bytes, windows: int) -> bytes:
     """Add the parameter `sample-windows` to a pack."""
-    return _with_parameter(pack, "sample-windows", windows)
+    return with_parameters(pack, Parameter(name_hash("sample-windows"), windows, -1, 1 << 20))
 
 
-def _with_parameter(pack: bytes, name: str, value: int) -> bytes:
+def with_parameters(pack: bytes, *parameters: Parameter) -> bytes:
+    """Add parameters to those of a pack."""
     parts = disassemble(pack)
-    parameter = Parameter(name_hash(name), value, -1, 1 << 20)
-    table = [*decode_parameters(parts.sections[SectionId.PARAMETERS]), parameter]
+    table = [*decode_parameters(parts.sections[SectionId.PARAMETERS]), *parameters]
     return assemble(
         type(parts)(parts.kind, parts.arena_bytes, {**parts.sections, SectionId.PARAMETERS: encode_parameters(table)})
     )

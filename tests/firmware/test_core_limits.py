@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from reconciler.compiler.pack.tunable_parameters_section import Parameter
 from reconciler.devices.messages import Have, Missing, Stage, encode, parse_answer
 from reconciler.devices.reports import Flag, ModelLocation
 from reconciler.model import Phase
@@ -34,9 +35,11 @@ from tests.firmware.orders import (
     put,
     report,
 )
+from tests.firmware.samples import with_parameters
 
 FLASH, NO_UPDATES, ENCODING = -64, -75, -76
 GOLDEN, PARAMETER = -87, -88
+NARROW = with_parameters(PREBAKED, Parameter(1, 7, 5, 9), Parameter(2, -7, -9, -5))
 
 
 # ---------------------------------------------------------------- parameters
@@ -70,6 +73,29 @@ def test_configure_checks_model_index_and_range(updated: HostAgent, bench: Bench
     assert deliver(updated, Delivery(bench.configure(made, NEW, 3, {1: 0}))).code == PARAMETER
     assert report(updated, made).sequence == 2
     assert deliver(updated, Delivery(bench.configure(made, NEW, 3, {0: 2**31 - 1}))).code == 0
+
+
+@pytest.mark.parametrize("values", [{1: 5}, {1: 9}, {2: -9}, {1: 5, 2: -5}, {}], ids=str)
+def test_values_in_the_ranges_of_their_parameters_are_taken(
+    make_core: Callable[..., HostAgent], bench: Bench, made: Made, values: dict[int, int]
+) -> None:
+    """Neither range has 0 in it, which is what memory behind the values has."""
+    agent = make_core(made.region(NARROW))
+    assert deliver(agent, Delivery(bench.configure(made, NARROW, 1, {1: 6}))).code == 0
+    assert deliver(agent, Delivery(bench.configure(made, NARROW, 2, values))).code == 0
+    agent.boot()
+    assert parameters(agent, made) == values
+
+
+@pytest.mark.parametrize("values", [{1: 4}, {1: 10}, {2: -10}, {1: 5, 2: -4}, {3: 5}], ids=str)
+def test_values_out_of_the_ranges_of_their_parameters_are_refused(
+    make_core: Callable[..., HostAgent], bench: Bench, made: Made, values: dict[int, int]
+) -> None:
+    agent = make_core(made.region(NARROW))
+    assert deliver(agent, Delivery(bench.configure(made, NARROW, 1, {1: 6}))).code == 0
+    assert deliver(agent, Delivery(bench.configure(made, NARROW, 2, values))).code == PARAMETER
+    agent.boot()
+    assert (report(agent, made).sequence, parameters(agent, made)) == (1, {1: 6})
 
 
 # ---------------------------------------------------------------- attacks
