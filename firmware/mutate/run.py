@@ -136,7 +136,9 @@ def _vector_tests(part: str) -> Iterator[Callable[[CoreProcess], None]]:
     for name, test in vars(test_core_vectors).items():
         if name.startswith("test_") and part in name:
             marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
-            yield from (partial(test, vector=vector) for mark in marks for vector in mark.args[1]) if marks else (test,)
+            yield from (
+                (partial(test, **{mark.args[0]: each}) for mark in marks for each in mark.args[1]) if marks else [test]
+            )
 
 
 def _by_vectors(changed: Changed) -> bool:

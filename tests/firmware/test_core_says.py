@@ -14,6 +14,7 @@ from reconciler.devices.messages import (
     Inquire,
     Missing,
     Offer,
+    Order,
     ReportKind,
     Signed,
     Stage,
@@ -157,7 +158,7 @@ def test_a_truncated_question_is_not_answered(updated: HostAgent, made: Made) ->
 def receiving(updated: HostAgent, bench: Bench, made: Made) -> tuple[HostAgent, list[bytes]]:
     """A device with an open transfer, and a message of each type that it would act on."""
     delivery = install(bench, made, THIRD, 3)
-    messages = [Inquire(ReportKind.REPORT, NONCE), delivery.offer, delivery.block(0), Missing(3), Stage(3)]
+    messages: list[Order] = [Inquire(ReportKind.REPORT, NONCE), delivery.offer, delivery.block(0), Missing(3), Stage(3)]
     put(updated, delivery.offer)
     updated.boot()
     return updated, [encode(message) for message in messages]
