@@ -134,11 +134,15 @@ def _by_core_tests(changed: Changed) -> bool:
 def _vector_tests(part: str) -> Iterator[Callable[[CoreProcess], None]]:
     """Yield the tests of vectors with this in their name, one for each vector. pytest would take ten times as long."""
     for name, test in vars(test_core_vectors).items():
-        if name.startswith("test_") and part in name:
-            marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
-            yield from (
-                (partial(test, **{mark.args[0]: each}) for mark in marks for each in mark.args[1]) if marks else [test]
-            )
+        if not name.startswith("test_") or part not in name:
+            continue
+        marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
+        if not marks:
+            yield test
+        for names, values, *_ in (mark.args for mark in marks):
+            several = not isinstance(names, str)
+            for value in values:
+                yield partial(test, **dict(zip(names, value, strict=True) if several else [(names, value)]))
 
 
 def _by_vectors(changed: Changed) -> bool:

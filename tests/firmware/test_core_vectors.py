@@ -412,6 +412,13 @@ def test_a_pack_has_the_sections_of_its_kind_and_no_others(core: CoreProcess) ->
         assert check_sections(core, list(GOOD.items()), kind=kind) == KIND
 
 
+@pytest.mark.parametrize(("form", "error"), [(0, PACK), (1, 0), (2, 0), (3, PACK), (255, PACK)])
+def test_a_pack_has_a_format_that_the_core_knows(core: CoreProcess, form: int, error: int) -> None:
+    pack = bytearray.fromhex(THRESHOLD_PACKS[0]["pack"])
+    pack[4] = form
+    assert int(core.ask("pack", ARENA_BYTES, bytes(pack)).split()[0]) == error
+
+
 def test_a_pack_with_anything_but_zeros_between_its_sections_is_refused(core: CoreProcess) -> None:
     pack = bytearray(make_pack(1, inputs=33))
     at = 16 + 4 * pack[6]
