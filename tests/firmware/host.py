@@ -212,7 +212,7 @@ class HostAgent:
         self._c.host_device_fault_inferences(self._device, faults)
 
     def lowest_scores(self) -> None:
-        """From the next boot on, let each inference give the lowest score that there is."""
+        """From the next boot on, let each inference give the lowest score of an int32."""
         self._c.host_device_lowest_scores(self._device)
 
     def leave_out_samples(self) -> None:

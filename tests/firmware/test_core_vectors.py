@@ -351,7 +351,7 @@ def test_edited_packs_of_kind_0(core: CoreProcess) -> None:
 
 @pytest.mark.parametrize("sections", [0, 1, 2, 16, 17, 255])
 def test_a_pack_with_any_number_of_sections_is_read_within_its_bytes(core: CoreProcess, sections: int) -> None:
-    """The directory says that there are more entries than there is room for, or exactly as many."""
+    """The directory has fewer entries than it states, or exactly as many."""
     for entries in {0, 1, sections - 1, sections} - {-1}:
         size = 16 + 4 * entries
         head = b"TFPK" + bytes([2, 0, sections, 0]) + struct.pack("<II", size, 0)

@@ -85,7 +85,7 @@ void host_device_leave_out_samples(struct host_device *device);
 bool host_device_wants_reset(const struct host_device *device);
 /* From the next boot on, each inference of a model of kind 0 faults, or no longer. The golden vectors pass. */
 void host_device_fault_inferences(struct host_device *device, bool faults);
-/* From the next boot on, each inference of a model of kind 0 gives the lowest score that there is. */
+/* From the next boot on, each inference of a model of kind 0 gives INT32_MIN as its score. */
 void host_device_lowest_scores(struct host_device *device);
 void host_device_fault(struct host_device *device);
 /* Write the digest of the running pack and return 1, or return 0 when nothing runs. */
