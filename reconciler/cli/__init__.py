@@ -42,6 +42,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "status": "Show the devices of this gateway",
         "contest": "Show contests, label windows, and try other rules",
         "training": "Show trainings, and start one",
+        "pipeline": "Show pipelines, and run them",
         "knowledge": "Show, copy and delete the samples that this gateway keeps",
         "accept-history": "Accept a commit after a rewrite of the history",
         "uninstall-service": "Remove the systemd service",

@@ -46,6 +46,7 @@ from reconciler.compiler.recipe import File, Recipe
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.tensorflow_converter import convert_model
 from reconciler.compiler.threshold.threshold_json import is_threshold_json, threshold_pack_from_json
+from reconciler.model import StageOf
 from reconciler.model.samples import SAMPLING_PARAMETERS
 
 Progress = Callable[[str], None]
@@ -56,6 +57,7 @@ _HEAD_MODES = {
 }
 _THRESHOLD_ENCODINGS = {DecisionMode.RECONSTRUCTION: ParameterEncoding.RECONSTRUCTION_ERROR}
 _ORACLE_SAMPLES = 4
+NETWORK_SUFFIXES = (".tflite", ".lite", ".keras", ".zip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,10 @@ def _no_predictions(_dataset: Dataset) -> Predictions:
 
 def _no_predictions_of_packs(_dataset: Dataset) -> Predictions:
     raise BuildFailed("a model whose source is a pack has no gates on data: it was evaluated when it was made")
+
+
+def _no_predictions_of_stages(_dataset: Dataset) -> Predictions:
+    raise BuildFailed("the stage of a pipeline has no gates on data: the model of the whole network has them")
 
 
 class BuildPipeline:
@@ -158,6 +164,8 @@ class BuildPipeline:
                 )
 
     def _compile(self) -> CandidatePack:
+        if self._recipe.stage is not None and not self._recipe.source.name.endswith(NETWORK_SUFFIXES):
+            raise BuildFailed("only a network can be cut into stages of a pipeline")
         name, data = self._recipe.source.name, self._files[self._recipe.source.sha256]
         refuse_pickle(name, data)
         if self._recipe.train is None and name.endswith(".pack"):
@@ -207,6 +215,8 @@ class BuildPipeline:
 
         self._progress("plan")
         recipe = self._recipe
+        if recipe.stage is not None:
+            return self._stage(model, recipe.stage)
         mode = _HEAD_MODES[recipe.decide] if recipe.decide else None
         limits = DeviceLimits(recipe.target.pack_format, recipe.target.arena_bytes)
         without_head = build_network(model, limits=limits)
@@ -233,6 +243,29 @@ class BuildPipeline:
         )
         figures = {"arena_lower_bound": network.placement.lower_bound, "model_bytes": len(model)}
         return CandidatePack(network.data, predictor.predict, figures, network.notes)
+
+    def _stage(self, model: bytes, part: StageOf) -> CandidatePack:
+        """Build a part of a network. Its figures say which tensors of the network it reads and gives."""
+        from reconciler.compiler.stages.cut_network import CutNetwork  # noqa: PLC0415 - as above
+        from reconciler.compiler.tflite.network_pack import DeviceLimits  # noqa: PLC0415
+
+        network = CutNetwork(model)
+        end = network.operators if part.end is None else part.end
+        if not part.first < end <= network.operators:
+            raise BuildFailed(
+                f"the model has {network.operators} operators, so no stage goes from {part.first} to {end}: "
+                "correct `end` in the pipeline's stages"
+            )
+        limits = DeviceLimits(self._recipe.target.pack_format, self._recipe.target.arena_bytes)
+        stage = network.stage(part.first, end, limits)
+        sides = {"input": stage.inputs, "output": stage.outputs, "network_input": network.inputs}
+        sides["network_output"] = network.outputs
+        figures = {
+            f"{side}_tensor_{place}": float(tensor)
+            for side, tensors in sides.items()
+            for place, tensor in enumerate(tensors)
+        }
+        return CandidatePack(stage.data, _no_predictions_of_stages, figures, network.notes)
 
     def _limit(self, without_head: bytes, mode: DecisionMode | None) -> tuple[Parameter, ...]:
         values = self._parameters

@@ -11,7 +11,7 @@ from typing import Any
 
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.pack.pack_format import FORMAT_VERSION
-from reconciler.model import Decide, DeviceType, FeatureOf, Model, ModelSource, TrainSpec
+from reconciler.model import Decide, DeviceType, FeatureOf, Model, ModelSource, StageOf, TrainSpec
 
 # Raise it whenever the same recipe would give different bytes: existing artifacts are then built again.
 BUILDER_VERSION = 1
@@ -65,6 +65,7 @@ class Recipe:
     parameters: Mapping[str, float] = field(default_factory=dict)
     input_shapes: tuple[tuple[int, ...], ...] = ()  # as the model's document states them; empty: not stated
     output_shapes: tuple[tuple[int, ...], ...] = ()
+    stage: StageOf | None = None  # None: all of the network
 
     def files(self) -> tuple[File, ...]:
         """Return all files that the build reads."""
@@ -74,6 +75,8 @@ class Recipe:
     def to_json(self) -> bytes:
         """Return the canonical JSON."""
         content = {**asdict(self), "builder": BUILDER_VERSION, "format": FORMAT_VERSION}
+        if self.stage is None:
+            del content["stage"]  # recipes without one keep their digest
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
     @property
@@ -101,6 +104,7 @@ def recipe_of(model: Model, device_type: DeviceType) -> Recipe:
         parameters={name: float(value) for name, value in model.parameters.items()},
         input_shapes=tuple(item.shape for item in model.inputs),
         output_shapes=tuple(item.shape for item in model.outputs),
+        stage=model.stage,
     )
 
 
@@ -151,4 +155,5 @@ def recipe_from_json(data: bytes) -> Recipe:
         parameters=raw["parameters"],
         input_shapes=tuple(tuple(shape) for shape in raw["input_shapes"]),
         output_shapes=tuple(tuple(shape) for shape in raw["output_shapes"]),
+        stage=StageOf(**raw["stage"]) if "stage" in raw else None,
     )

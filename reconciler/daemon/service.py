@@ -19,6 +19,7 @@ from typing import TypeVar
 from reconciler.daemon import runtime_status
 from reconciler.daemon.assembly import Assembly
 from reconciler.daemon.liveness import Liveness
+from reconciler.daemon.pipeline_socket import pipeline_socket
 from reconciler.daemon.sd_notify import SystemdNotifier
 from reconciler.engine.engine import Engine
 from reconciler.engine.task_cancellation import cancel_and_wait
@@ -60,7 +61,8 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         self._poll.set()
-        async with self._watching(), asyncio.TaskGroup() as group:
+        pipelines = pipeline_socket(self._assembly.state_dir, self._engine.pipelines)
+        async with self._watching(), pipelines, asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._assembly.links.run(), name="links"),
                 group.create_task(self._engine.listen(), name="listen"),

@@ -94,7 +94,7 @@ class StageOpeningConversation(OneQuestion):
 class StageRun(OneQuestion):
     """Runs the stage on one input: feeds it in a burst, then fetches the outputs.
 
-    The first silence or state tells how much of the input has arrived; the rest is sent again, to the byte.
+    A state in answer to the question says how much of the input has arrived; the rest is sent again, to the byte.
     """
 
     def __init__(

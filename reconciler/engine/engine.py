@@ -29,6 +29,7 @@ from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.rollout_memory import RolloutMemories, record_gates
 from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.pass_state import Pass, PassState, Step
+from reconciler.engine.pipelines.station import PipelinePorts, PipelineStation
 from reconciler.engine.polling.link_events import LinkEventHandler
 from reconciler.engine.polling.poller import Poller, PollerPorts
 from reconciler.engine.proposals.station import ProposalStation
@@ -82,6 +83,8 @@ class Engine:
         self.contests = ContestStation(station, self._may_visit, self.wake.set)
         training = TrainingPorts(name, ports.state_dir, self.contests, ports.clock, ports.limits, ports.trial_executor)
         self.trainings = TrainingStation(training, self.wake.set)
+        pipelines = PipelinePorts(self.artifacts, self.inventory, ports.links, ports.gateway.signer, ports.clock)
+        self.pipelines = PipelineStation(pipelines)
         self.proposals = ProposalStation(ports.proposer, ports.git_thread, self.wake.set)
         self._proposals = ContestProposals(name, self.contests, self.trainings, self.proposals)
         self.statuses = StatusRenderer(name, ports.state.status_files(), page=ports.page)
@@ -227,6 +230,7 @@ class Engine:
             self._collect_samples,
             self._decide_contests,
             self._decide_trainings,
+            self._route_pipelines,
             self._cancel_obsolete,
             self._build_artifacts,
             self._start_deliveries,
@@ -301,6 +305,11 @@ class Engine:
     def _decide_trainings(self, state: PassState) -> PassState:
         """Decide on the trainings of our contests, after what this pass decided of those."""
         self.trainings.decide(self._whole_fleet(state), state.now)
+        return state
+
+    def _route_pipelines(self, state: PassState) -> PassState:
+        """Take in what Git wants of our pipelines; inputs run between passes."""
+        self.pipelines.watch(state.scope.desired)
         return state
 
     def _cancel_obsolete(self, state: PassState) -> PassState:

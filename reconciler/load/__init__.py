@@ -18,6 +18,7 @@ from reconciler.load.document_index import DocumentIndex, locate_in_tree
 from reconciler.load.file_filter import filter_files
 from reconciler.load.model_sources import check_sources, source_files
 from reconciler.load.ownership import check_ownership
+from reconciler.load.pipelines import check_pipelines, stage_models, stage_rollouts
 from reconciler.load.references import check_references
 from reconciler.load.trainings import check_trainings
 from reconciler.model import Commit, Desired
@@ -70,6 +71,7 @@ def _load(tree: Tree, commit: Commit, cache: CheckCache) -> LoadResult:
         check_ownership(documents),
         check_contests(documents),
         check_trainings(documents),
+        check_pipelines(documents),
         check_sources(documents, tree, cache),
     )
     problems += locate_in_tree(tree, found)
@@ -93,10 +95,11 @@ def _desired(commit: Commit, documents: DocumentIndex) -> Desired:
         gateways=documents.gateways,
         types=documents.types,
         devices=documents.devices,
-        models=documents.models,
-        rollouts=documents.rollouts,
+        models={**documents.models, **stage_models(documents)},
+        rollouts={**documents.rollouts, **stage_rollouts(documents)},
         contests=documents.contests,
         trainings=documents.trainings,
+        pipelines=documents.pipelines,
     )
 
 

@@ -43,6 +43,7 @@ class DocumentIndex:
     rollouts: dict[model.RolloutId, model.Rollout] = field(default_factory=dict)
     contests: dict[model.ContestId, model.Contest] = field(default_factory=dict)
     trainings: dict[model.TrainingId, model.Training] = field(default_factory=dict)
+    pipelines: dict[model.PipelineId, model.Pipeline] = field(default_factory=dict)
     files: dict[str, TreeEntry] = field(default_factory=dict)  # every file that is not YAML, by path
     broken: set[tuple[str, str]] = field(default_factory=set)  # (kind, name)
     suggestions_left: int = 200  # each takes milliseconds, and a longer list is not read anyway
@@ -64,6 +65,7 @@ class DocumentIndex:
             "Rollout": self.rollouts,
             "Contest": self.contests,
             "Training": self.trainings,
+            "Pipeline": self.pipelines,
         }
         for kind, values in checked.values.items():
             table = tables[kind]
@@ -101,6 +103,7 @@ class DocumentIndex:
             self.rollouts,
             self.contests,
             self.trainings,
+            self.pipelines,
         )
         indexed = sum(len(table) for table in tables)
         written = sum(len(checked.documents) for _, checked in self._files)

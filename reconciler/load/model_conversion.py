@@ -27,6 +27,7 @@ Value = (
     | model.Rollout
     | model.Contest
     | model.Training
+    | model.Pipeline
 )
 
 TYPES: Mapping[str, type] = {
@@ -38,6 +39,7 @@ TYPES: Mapping[str, type] = {
     "Rollout": model.Rollout,
     "Contest": model.Contest,
     "Training": model.Training,
+    "Pipeline": model.Pipeline,
 }
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 MAX_SHARED_LABELS = 100_000  # entries of the table below; larger fleets still load

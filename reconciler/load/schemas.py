@@ -22,11 +22,12 @@ KINDS: Mapping[str, str] = {
     "Rollout": "rollout",
     "Contest": "contest",
     "Training": "training",
+    "Pipeline": "pipeline",
 }
 # Kinds of documents that never appear in a fleet repository.
 OTHER_KINDS: Mapping[str, str] = {"Observed": "observed"}
-# Reserved names, so that `Pipeline` is not reported as a typing mistake.
-PLANNED_KINDS = ("Pipeline", "Function")
+# Reserved names, so that `Function` is not reported as a typing mistake.
+PLANNED_KINDS = ("Function",)
 
 
 def schema_text(kind: str) -> str:

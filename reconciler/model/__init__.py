@@ -84,6 +84,7 @@ from reconciler.model.names import (
     Labels,
     ModelRef,
     Parameters,
+    PipelineId,
     RolloutId,
     TrainingId,
     TypeId,
@@ -105,6 +106,7 @@ from reconciler.model.observed import (
     Scores,
 )
 from reconciler.model.payload_encoding import PayloadEncoding
+from reconciler.model.pipelines import Pipeline, PipelineStage, Recovery, StageOf
 from reconciler.model.rollouts import (
     Desired,
     FailureBudget,
@@ -199,8 +201,12 @@ __all__ = [
     "PayloadEncoding",
     "PeerReport",
     "Phase",
+    "Pipeline",
+    "PipelineId",
+    "PipelineStage",
     "ProposalMode",
     "QuantizeSpec",
+    "Recovery",
     "Region",
     "ReplacementLimit",
     "ReplacementRules",
@@ -220,6 +226,7 @@ __all__ = [
     "SerialAddress",
     "SerialLine",
     "ShortDigest",
+    "StageOf",
     "TensorDescriptor",
     "ThresholdRange",
     "Tie",

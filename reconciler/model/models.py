@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from reconciler.model.digests import Digest
 from reconciler.model.names import Labels, ModelRef, Parameters
+from reconciler.model.pipelines import StageOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,5 +102,6 @@ class Model:
     decide: Decide | None = None  # None: a network returns its outputs without a decision
     gates: tuple[Gate, ...] = ()
     parameters: Parameters = field(default_factory=dict)
+    stage: StageOf | None = None  # None: all of the network
     pool_only: bool = False  # it evaluates on a gateway and is never built for a device
     labels: Labels = field(default_factory=dict)

@@ -18,10 +18,12 @@ from reconciler.model.names import (
     Labels,
     ModelRef,
     Parameters,
+    PipelineId,
     RolloutId,
     TrainingId,
     TypeId,
 )
+from reconciler.model.pipelines import Pipeline
 from reconciler.model.trainings import Training
 
 
@@ -126,3 +128,4 @@ class Desired:
     rollouts: Mapping[RolloutId, Rollout]
     contests: Mapping[ContestId, Contest] = field(default_factory=dict)
     trainings: Mapping[TrainingId, Training] = field(default_factory=dict)
+    pipelines: Mapping[PipelineId, Pipeline] = field(default_factory=dict)

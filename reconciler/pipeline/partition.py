@@ -2,8 +2,8 @@
 """Where to cut a network, and which class of devices runs each part: exact, and the same on every machine.
 
 Dynamic programming over the boundaries and the number of devices used of each class. Times are whole microseconds,
-so that no rounding depends on the order of a sum. Equal answers are told apart by the number of stages, then by the
-cuts, then by the order in which the classes are given.
+so that no rounding depends on the order of a sum. Of equal answers, the one with fewer stages is returned, then the
+one with the earlier cuts, then the one whose classes are given first.
 """
 
 from __future__ import annotations

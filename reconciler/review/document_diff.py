@@ -41,6 +41,7 @@ def differences(before: Desired, after: Desired) -> tuple[DocumentChange, ...]:
         ("Rollout", before.rollouts, after.rollouts),
         ("Contest", before.contests, after.contests),
         ("Training", before.trainings, after.trainings),
+        ("Pipeline", before.pipelines, after.pipelines),
         ("Device", before.devices, after.devices),
     ):
         found += _differences(document, old, new)

@@ -74,6 +74,9 @@ class ScriptedBuilder(FullStore):
     def gates(self, _desired: Desired, _artifact: Artifact) -> tuple[str, ...]:
         return ()
 
+    def figures(self, _desired: Desired, _artifact: Artifact) -> dict[str, float]:
+        return {}
+
     async def source_file(self, _desired: Desired, ref: ModelRef) -> bytes:
         raise NotImplementedError(ref)
 

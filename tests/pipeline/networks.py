@@ -7,7 +7,7 @@ from bench.zoo import Chain
 
 
 def branched(seed: int = 5, *, side: int = 8, channels: int = 4) -> bytes:
-    """A residual CNN: two convolutions beside a third, their sum, a pool, a dense layer and a softmax."""
+    """A residual CNN: two convolutions, a third around them, their sum, a pool, a dense layer and a softmax."""
     net = Chain(seed)
     first = net.tensor([1, side, side, 3], 0.02, -3)
     x = net.conv(first, channels, (3, 3))

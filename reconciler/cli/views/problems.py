@@ -46,6 +46,8 @@ def summary(loaded: LoadResult) -> str:
         counts += f", {counted(len(desired.contests), 'contest')}"
     if desired.trainings:
         counts += f", {counted(len(desired.trainings), 'training')}"
+    if desired.pipelines:
+        counts += f", {counted(len(desired.pipelines), 'pipeline')}"
     return f"valid: {counts}" + (f"; {counted(warnings, 'warning')}" if warnings else "")
 
 

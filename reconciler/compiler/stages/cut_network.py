@@ -61,7 +61,7 @@ class CutNetwork:
         """Build the pack of the operators `first` to `end` - 1."""
         draft = self._draft(first, end, limits)
         if draft is None:
-            raise OperatorUnsupported(f"operators {first} to {end - 1} are no stage: they compute nothing")
+            raise OperatorUnsupported(f"operators {first} to {end - 1} compute nothing, so they can't be a stage")
         data = with_golden_vectors(draft.pack, draft.inputs, draft.outputs, (), digests=True)
         return StagePack(data, *cut_tensors(self._graph, first, end))
 

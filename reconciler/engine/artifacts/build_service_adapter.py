@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Protocol
 
@@ -33,6 +34,9 @@ class Builder(Protocol):
 
     def gates(self, desired: Desired, artifact: Artifact) -> tuple[str, ...]:
         """Return the figure of each gate that a build has passed."""
+
+    def figures(self, desired: Desired, artifact: Artifact) -> Mapping[str, float]:
+        """Return the figures of a build."""
 
     async def source_file(self, desired: Desired, ref: ModelRef) -> bytes:
         """Return the file of a model that is not built, with the digest that its document states."""
@@ -80,6 +84,13 @@ class ServiceBuilder:
             return ()
         return tuple(f"{gate.metric} {gate.value:.4g} ({gate.limit})" for gate in built.report.gates) if built else ()
 
+    def figures(self, desired: Desired, artifact: Artifact) -> Mapping[str, float]:
+        """Return the figures of a build."""
+        built = self._service.cached(_recipe(desired, (artifact.model, artifact.type)))
+        if built is None:
+            raise BuildFailed(f"{artifact.model} for {artifact.type} is no longer in the store")
+        return built.report.figures
+
     async def source_file(self, desired: Desired, ref: ModelRef) -> bytes:
         """Return the file of a model that is not built."""
         source = desired.models[ref].source
@@ -94,4 +105,6 @@ class ServiceBuilder:
 
 def _recipe(desired: Desired, key: ArtifactKey) -> Recipe:
     ref, kind = key
+    if ref not in desired.models:
+        raise BuildFailed(f"Git no longer has {ref}, so its artifact can't be found")
     return recipe_of(desired.models[ref], desired.types[kind])

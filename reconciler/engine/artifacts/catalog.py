@@ -133,6 +133,10 @@ class ArtifactCatalog:
             self._available.clear()
             raise
 
+    def figures(self, desired: Desired, artifact: Artifact) -> Mapping[str, float]:
+        """Return the figures of an artifact's build."""
+        return self._builder.figures(desired, artifact)
+
     def build_missing(self, desired: Desired, actions: tuple[Action, ...], now_s: float) -> None:
         """Start to build what the plan waits for, and the pre-baked models that devices may run."""
         needed = self._needed.get(desired, actions)

@@ -13,7 +13,16 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
+from reconciler.devices.conversation import (
+    Answered,
+    Confirmed,
+    Lost,
+    Outcome,
+    Rejected,
+    StageOpened,
+    StageRan,
+    TrialFailed,
+)
 from reconciler.devices.error_codes import describe_failed_trial, describe_refusal
 from reconciler.engine import log_context
 from reconciler.engine.backoff import Backoff
@@ -52,7 +61,7 @@ class Delivered:
                 return describe_refusal(code, during)
             case TrialFailed(report):
                 return describe_failed_trial(report.error)
-            case Answered():
+            case Answered() | StageOpened() | StageRan():
                 return "answered"
 
 

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from reconciler.compiler.pack.parameter_values import encode_values
-from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
+from reconciler.devices.conversation import (
+    Answered,
+    Confirmed,
+    Lost,
+    Outcome,
+    Rejected,
+    StageOpened,
+    StageRan,
+    TrialFailed,
+)
 from reconciler.devices.error_codes import DeviceErrorCode, describe_failed_trial, describe_refusal
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.reports import CapabilitiesBody
@@ -212,7 +221,7 @@ class DeviceUpdater:
         match outcome:
             case Confirmed(report) | TrialFailed(report):
                 self._ports.inventory.record_report(update.device, report, self._ports.clock.now(), asked=True)
-            case Rejected() | Lost() | Answered():
+            case Rejected() | Lost() | Answered() | StageOpened() | StageRan():
                 pass
             case unexpected:
                 assert_never(unexpected)

@@ -43,6 +43,8 @@ class PayloadCache:
     async def _all(self, desired: Desired, artifact: Artifact, target: DeliveryTarget) -> tuple[EncodedPayload, ...]:
         running = short_digest_from_bytes(target.report.running or b"")
         base = self._artifacts.available(desired).by_short_digest.get(running)
+        if base is not None and base.model not in desired.models:
+            base = None  # the commit that brings the new pack has removed the model of the old one
         pair = (artifact.digest, base.digest if base else None)
         task = self._encoded.get(pair)
         if task is None or (task.done() and (task.cancelled() or task.exception())):

@@ -87,6 +87,9 @@ class Workshop:
     def gates(self, _desired: Desired, artifact: Artifact) -> tuple[()]:
         raise AssertionError(artifact)
 
+    def figures(self, _desired: Desired, _artifact: Artifact) -> dict[str, float]:
+        return {}
+
 
 def own_contest() -> OwnContest:
     contest = Contest(CONTEST, RolloutId("everywhere"), CandidateRules(("forest",)), pool=ModelPool(quorum=2))

@@ -57,6 +57,9 @@ class Recorder:
     def gates(self, _desired: Desired, artifact: Artifact) -> tuple[()]:
         raise AssertionError(artifact)
 
+    def figures(self, _desired: Desired, _artifact: Artifact) -> dict[str, float]:
+        return {}
+
     def pack(self, _desired: Desired, artifact: Artifact) -> bytes:
         return f"{artifact.model} for {artifact.type}".encode()
 

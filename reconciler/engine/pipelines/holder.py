@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device that holds a stage of a pipeline: keeps a session with it, and has it run inputs, one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from reconciler.devices.conversation import Lost, Rejected, StageOpened, StageRan
+from reconciler.devices.error_codes import DeviceErrorCode
+from reconciler.devices.link_session import LinkSession
+from reconciler.devices.reports import DeviceReport
+from reconciler.devices.stage_conversation import StageSession
+from reconciler.devices.stage_messages import OpenStage
+from reconciler.engine.clock import Clock
+from reconciler.model import DeviceId
+from reconciler.pipeline.route import RoutedStage
+from signing.cose import SigningKey
+from signing.session import SessionTerms, open_session
+
+log = logging.getLogger(__name__)
+
+FIRST_PATIENCE_S = 3.0  # before anything is known: opening a session takes a small core up to 2 s
+LEAST_PATIENCE_S = 0.25
+PATIENCE = 3  # times the slowest of the last runs
+REMEMBERED = 100
+SESSIONS = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class HolderIdentity:
+    """Who the device is, as signatures and keys name it."""
+
+    device: DeviceId
+    device_id: bytes
+    public_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HolderPorts:
+    """What a holder works with."""
+
+    session_of: Callable[[DeviceId], LinkSession | None]
+    report_of: Callable[[DeviceId], DeviceReport | None]
+    signer: SigningKey
+    clock: Clock
+
+
+class StageHolder:
+    """One device with one stage."""
+
+    def __init__(self, identity: HolderIdentity, stage: RoutedStage, ports: HolderPorts) -> None:
+        self.identity = identity
+        self.failed_at_s: float | None = None  # when it last failed to answer
+        self.runs = 0
+        self._stage = stage
+        self._ports = ports
+        self._session: StageSession | None = None
+        self._last_number = 0
+        self._report: DeviceReport | None = None  # newer than the inventory's
+        self._turn = asyncio.Lock()
+        self._seconds: deque[float] = deque(maxlen=REMEMBERED)
+
+    @property
+    def device(self) -> DeviceId:
+        """The device."""
+        return self.identity.device
+
+    @property
+    def patience_s(self) -> float:
+        """How long a run may take before the device counts as failed."""
+        return max(LEAST_PATIENCE_S, PATIENCE * max(self._seconds)) if self._seconds else FIRST_PATIENCE_S
+
+    def is_usable(self, heal_after_s: float) -> bool:
+        """Return whether it may be asked: it does not run another pack, and has not failed, or long enough ago."""
+        report = self._ports.report_of(self.device)
+        if report is not None and report.running != self._stage.digest16:
+            return False  # it is about to get the pack
+        return self.failed_at_s is None or self._ports.clock.steady_s() - self.failed_at_s >= heal_after_s
+
+    async def run(self, inputs: Sequence[bytes]) -> bytes | None:
+        """Return the outputs of the stage; None: the device did not give any, and counts as failed."""
+        async with self._turn:
+            if self.failed_at_s is not None:
+                self._session = None  # what was agreed before it failed may be lost
+            began_s = self._ports.clock.steady_s()
+            try:
+                outputs = await asyncio.wait_for(self._run(inputs), self.patience_s)
+            except TimeoutError:
+                outputs = None
+            ended_s = self._ports.clock.steady_s()
+            if outputs is None:
+                self.failed_at_s = ended_s
+                self._session = None
+                return None
+            self.failed_at_s = None
+            self.runs += 1
+            self._seconds.append(ended_s - began_s)
+            return outputs
+
+    async def _run(self, inputs: Sequence[bytes]) -> bytes | None:
+        link = self._ports.session_of(self.device)
+        if link is None:
+            return None
+        for _ in range(2):  # a device that restarted has lost the session, and says so
+            session = self._session or await self._opened(link)
+            if session is None:
+                return None
+            outcome = await link.run_stage(self.device, session, inputs, sum(self._stage.output_bytes))
+            if isinstance(outcome, StageRan):
+                return outcome.outputs
+            log.info("stage %d on %s did not run: %s", self._stage.number, self.device, outcome)
+            self._session = None
+        return None
+
+    async def _opened(self, link: LinkSession) -> StageSession | None:
+        """Open a session with the pack that the stage needs; None: the device runs something else, or refuses."""
+        report = self._report or self._ports.report_of(self.device)
+        for _ in range(2):  # the number of its starts may have changed since it last reported
+            if report is None:
+                answered = await link.report(self.device)
+                if isinstance(answered, Lost):
+                    return None
+                report = self._report = answered
+            session = await self._try_to_open(link, report)
+            if session is not None:
+                return session
+            report = None
+        return None
+
+    async def _try_to_open(self, link: LinkSession, report: DeviceReport) -> StageSession | None:
+        if report.running != self._stage.digest16:
+            return None
+        number = max(self._last_number + 1, int(self._ports.clock.now().timestamp())) % SESSIONS
+        self._last_number = number
+        terms = SessionTerms(self.identity.device_id, report.boots, number, self._stage.digest16)
+        opening, key = open_session(self._ports.signer, self.identity.public_key, terms)
+        session = StageSession(number, key)
+        question = OpenStage(number, terms.digest16, opening.peer, opening.signature)
+        outcome = await link.open_stage(self.device, question, session)
+        if isinstance(outcome, StageOpened):
+            self._session = session
+            return session
+        if isinstance(outcome, Rejected) and outcome.code == DeviceErrorCode.SEQUENCE:
+            self._last_number += 1  # a gateway whose clock was ahead has opened one before us
+        return None

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pipelines of this gateway: a router for each whose stages are built, replaced as a whole when Git changes one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from reconciler.compiler.pack.io_section import decode_io
+from reconciler.compiler.pack.pack_format import SectionId, disassemble
+from reconciler.engine.artifacts.catalog import ArtifactCatalog
+from reconciler.engine.clock import Clock
+from reconciler.engine.links import Links
+from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.pipelines.holder import HolderIdentity, HolderPorts, StageHolder
+from reconciler.engine.pipelines.router import PipelineResult, PipelineRouter
+from reconciler.engine.pipelines.stand_in import GatewayStandIn
+from reconciler.errors import FleetError, Refused, Transient
+from reconciler.model import Artifact, Desired, DeviceId, Digest, ModelRef, Pipeline, PipelineId
+from reconciler.model.pipelines import stage_name
+from reconciler.pipeline.route import RoutedStage, route_of, tensors_named
+from signing.cose import SigningKey
+from signing.identifiers import device_id, vendor_id
+
+log = logging.getLogger(__name__)
+
+Revision = tuple[object, ...]  # the pipeline's document and the packs of its stages
+
+
+class PipelineUnknown(Refused):
+    """No pipeline of this gateway has the name."""
+
+    reason: ClassVar[str] = "PipelineUnknown"
+
+
+class PipelinePreparing(Transient):
+    """Its stages are not built yet."""
+
+    reason: ClassVar[str] = "PipelinePreparing"
+
+
+@dataclass(frozen=True, slots=True)
+class PipelinePorts:
+    """What pipelines work with."""
+
+    artifacts: ArtifactCatalog
+    inventory: Inventory
+    links: Links
+    signer: SigningKey
+    clock: Clock
+
+
+class PipelineStation:
+    """All pipelines whose devices this gateway serves. For the event loop's thread only."""
+
+    def __init__(self, ports: PipelinePorts) -> None:
+        self._ports = ports
+        self._pipelines: Mapping[PipelineId, Pipeline] = {}
+        self._routers: dict[PipelineId, tuple[Revision, PipelineRouter]] = {}
+
+    @property
+    def routers(self) -> Mapping[PipelineId, PipelineRouter]:
+        """The pipelines that can run."""
+        return {name: router for name, (_, router) in self._routers.items()}
+
+    @property
+    def preparing(self) -> frozenset[PipelineId]:
+        """The pipelines whose stages are not built."""
+        return frozenset(self._pipelines.keys() - self._routers.keys())
+
+    def watch(self, desired: Desired) -> None:
+        """Take in what Git wants of our devices, and what is built of it.
+
+        A router is replaced once all packs of its successor are built. Until the devices hold those, its recovery
+        applies: a device with a pack of another revision is never asked.
+        """
+        devices = desired.devices
+        self._pipelines = {
+            name: each
+            for name, each in desired.pipelines.items()
+            if all(device in devices for stage in each.stages for device in stage.devices)
+        }
+        for name in self._routers.keys() - self._pipelines.keys():
+            del self._routers[name]
+        for pipeline in self._pipelines.values():
+            self._prepare(desired, pipeline)
+
+    async def run(self, name: str, data: bytes) -> PipelineResult:
+        """Run one input through a pipeline."""
+        known = self._routers.get(PipelineId(name))
+        if known is not None:
+            return await known[1].run(data)
+        if name in self._pipelines:
+            raise PipelinePreparing(f"the stages of {name} are not built yet; `tinyfleet status` shows why")
+        raise PipelineUnknown(f"this gateway has no pipeline named {name}")
+
+    def _prepare(self, desired: Desired, pipeline: Pipeline) -> None:
+        artifacts = self._artifacts(desired, pipeline)
+        if artifacts is None:
+            return
+        revision: Revision = (pipeline, *(artifact.digest for artifact in artifacts))
+        known = self._routers.get(pipeline.name)
+        if known is not None and known[0] == revision:
+            return
+        try:
+            self._routers[pipeline.name] = revision, self._router(desired, pipeline, artifacts)
+        except FleetError as failure:  # the store has lost a pack: it is built again
+            log.warning("%s: %s", pipeline.name, failure)
+
+    def _artifacts(self, desired: Desired, pipeline: Pipeline) -> list[Artifact] | None:
+        """Return the packs of all stages; None: some are not built."""
+        by_key = self._ports.artifacts.available(desired).by_key
+        found = []
+        for number, stage in enumerate(pipeline.stages, start=1):
+            ref = ModelRef(stage_name(pipeline.name, number), pipeline.model.version)
+            artifact = by_key.get((ref, desired.devices[stage.devices[0]].type))
+            if artifact is None:
+                return None
+            found.append(artifact)
+        return found
+
+    def _router(self, desired: Desired, pipeline: Pipeline, artifacts: list[Artifact]) -> PipelineRouter:
+        catalog = self._ports.artifacts
+        stages, packs, holders = [], {}, []
+        sizes: dict[int, int] = {}
+        figures: Mapping[str, float] = {}
+        for number, artifact in enumerate(artifacts, start=1):
+            pack, figures = catalog.pack(desired, artifact), catalog.figures(desired, artifact)
+            stage = _stage(number, artifact.digest, pack, figures)
+            inputs, _ = decode_io(disassemble(pack).section(SectionId.IO))
+            sizes |= dict(zip(stage.inputs, (item.nbytes for item in inputs), strict=True))
+            packs[stage.digest16] = pack
+            stages.append(stage)
+            holders.append([self._holder(desired, device, stage) for device in pipeline.stages[number - 1].devices])
+        route = route_of(stages, figures, sizes)
+        return PipelineRouter(pipeline, route, holders, GatewayStandIn(packs).run)
+
+    def _holder(self, desired: Desired, device: DeviceId, stage: RoutedStage) -> StageHolder:
+        ports = self._ports
+        public_key = bytes.fromhex(desired.devices[device].public_key or "")
+        identity = HolderIdentity(device, device_id(vendor_id(desired.fleet.name), device), public_key)
+        reach = HolderPorts(ports.links.session_of, ports.inventory.report_of, ports.signer, ports.clock)
+        return StageHolder(identity, stage, reach)
+
+
+def _stage(number: int, digest: Digest, pack: bytes, figures: Mapping[str, float]) -> RoutedStage:
+    _, outputs = decode_io(disassemble(pack).section(SectionId.IO))
+    return RoutedStage(
+        number,
+        bytes.fromhex(digest)[:16],
+        tensors_named(figures, "input"),
+        tensors_named(figures, "output"),
+        tuple(item.nbytes for item in outputs),
+    )

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pipeline over real agents behind a real broker: exact answers, whoever dies, and nothing from another revision."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter
+from reconciler.compiler.stages.cut_network import CutNetwork
+from reconciler.compiler.tflite.network_pack import DeviceLimits
+from reconciler.compiler.tflite.oracle import Oracle
+from reconciler.devices.conversation import Confirmed
+from reconciler.devices.link import LinkState
+from reconciler.devices.link_session import LinkSession
+from reconciler.devices.mqtt_link import MqttLink, MqttSettings
+from reconciler.devices.reports import DeviceReport
+from reconciler.engine.clock import SystemClock
+from reconciler.engine.pipelines.holder import HolderIdentity, HolderPorts, StageHolder
+from reconciler.engine.pipelines.router import GATEWAY, PipelineBusy, PipelineRouter, PipelineStopped
+from reconciler.engine.pipelines.stand_in import GatewayStandIn
+from reconciler.engine.task_cancellation import cancel_and_wait
+from reconciler.model import DeviceId, ModelRef, Pipeline, PipelineId, PipelineStage, Recovery, Version
+from reconciler.pipeline.route import Route, RoutedStage
+from tests.firmware.bench import Bench, Made, make_pack
+from tests.firmware.broker import Broker
+from tests.firmware.conftest import build, preset
+from tests.firmware.orders import digest
+from tests.firmware.talk import job
+from tests.firmware.vdev import Vdev
+from tests.pipeline.networks import branched
+
+MODEL = branched()
+NETWORK = CutNetwork(MODEL)
+CUT = 3
+INPUTS = 12
+SPARE = (Recovery.SPARE,)
+STAND_IN = (Recovery.STAND_IN,)
+
+
+def stages_of(network: CutNetwork, cut: int) -> tuple[list[bytes], Route]:
+    """Return the packs of two stages, and the route through them."""
+    built = [network.stage(0, cut, DeviceLimits()), network.stage(cut, network.operators, DeviceLimits())]
+    routed = []
+    for number, pack in enumerate(built, start=1):
+        sizes = tuple(item.nbytes for item in ReferenceInterpreter(pack.data).outputs)
+        routed.append(RoutedStage(number, digest(pack.data)[:16], pack.inputs, pack.outputs, sizes))
+    sizes = tuple(item.nbytes for item in ReferenceInterpreter(built[0].data).inputs)
+    return [pack.data for pack in built], Route(tuple(routed), network.inputs, sizes, network.outputs)
+
+
+PACKS, ROUTE = stages_of(NETWORK, CUT)
+
+
+def inputs() -> list[bytes]:
+    chance = np.random.default_rng(3)
+    return [chance.bytes(ROUTE.input_bytes[0]) for _ in range(INPUTS)]
+
+
+def of_the_oracle(given: Sequence[bytes]) -> list[bytes]:
+    """Return the answers of TensorFlow Lite to the model in one piece."""
+    oracle = Oracle(MODEL)
+    return [oracle.run([np.frombuffer(data, np.int8)])[0].astype(np.int8).tobytes() for data in given]
+
+
+class Site:
+    """A broker, devices that each hold one stage, and the gateway's session with them."""
+
+    def __init__(self, broker: Broker, bench: Bench, program: Path, link: LinkSession) -> None:
+        self.bench, self.link = bench, link
+        self.made: dict[str, Made] = {}
+        self.vdevs: dict[str, Vdev] = {}
+        self._broker, self._program = broker, program
+
+    async def add(self, name: str, pack: bytes) -> None:
+        """Start a device, and give it a stage."""
+        made = self.bench.device(name)
+        options = ("--broker", f"127.0.0.1:{self._broker.port}", "--arena-bytes", "16384")
+        self.made[name], self.vdevs[name] = made, Vdev(self._program, [made], (make_pack(1),), *options).start()
+        before = await self.link.report(DeviceId(name))
+        assert isinstance(before, DeviceReport), before
+        envelope = self.bench.install(made, pack, before.sequence + 1)
+        outcome, _ = await self.link.update(job(made, envelope, pack, before, block_bytes=1024))
+        assert isinstance(outcome, Confirmed), outcome
+
+    def holder(self, name: str, stage: int) -> StageHolder:
+        made = self.made[name]
+        identity = HolderIdentity(DeviceId(name), made.target.device, made.identity.public)
+        ports = HolderPorts(lambda _: self.link, lambda _: None, self.bench.gateway, SystemClock())
+        return StageHolder(identity, ROUTE.stages[stage], ports)
+
+    def router(
+        self,
+        *holders: Sequence[str],
+        recovery: tuple[Recovery, ...] = (),
+        heal_after_s: int = 600,
+        in_flight: int = 4,
+        queue: int = 16,
+    ) -> PipelineRouter:
+        stages = tuple(PipelineStage(tuple(map(DeviceId, names))) for names in holders)
+        document = Pipeline(
+            PipelineId("line"), ModelRef("m", Version("1")), stages,
+            recovery=recovery, heal_after_s=heal_after_s, in_flight=in_flight, queue=queue,
+        )  # fmt: skip
+        made = [[self.holder(name, stage) for name in names] for stage, names in enumerate(holders)]
+        stand_in = GatewayStandIn({digest(pack)[:16]: pack for pack in PACKS})
+        return PipelineRouter(document, ROUTE, made, stand_in.run)
+
+    def close(self) -> None:
+        for vdev in self.vdevs.values():
+            with contextlib.suppress(ProcessLookupError, AssertionError):
+                os.kill(vdev.pid, signal.SIGCONT)
+            vdev.__exit__()
+
+
+@pytest.fixture(scope="module")
+def program() -> Path:
+    return build(preset()) / "tinyfleet-vdev"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    made = Broker(tmp_path)
+    yield made
+    made.stop()
+
+
+def with_site(broker: Broker, program: Path, work: Callable[[Site], Awaitable[None]]) -> None:
+    """Run a test with a connected gateway."""
+
+    async def run() -> None:
+        bench = Bench("plant")
+        names = [DeviceId(name) for name in ("first", "second", "spare")]
+        link = MqttLink(MqttSettings("127.0.0.1", "plant", "hall", port=broker.port), names)
+        session = LinkSession(link, lambda device, cose, nonce: bench.device(device).open_signed(cose, nonce))
+        tasks = [asyncio.create_task(session.run())]
+        site = Site(broker, bench, program, session)
+        try:
+            async for event in session.unsolicited():
+                if event == LinkState(up=True):
+                    break
+            await work(site)
+        finally:
+            site.close()
+            await cancel_and_wait(tasks)
+
+    asyncio.run(run())
+
+
+def test_two_devices_answer_like_the_oracle(broker: Broker, program: Path) -> None:
+    """With no recovery allowed, only the devices can have answered; they counted it themselves."""
+
+    async def work(site: Site) -> None:
+        await site.add("first", PACKS[0])
+        await site.add("second", PACKS[1])
+        router = site.router(["first"], ["second"])
+        given = inputs()
+        results = await asyncio.gather(*(router.run(data) for data in given))
+        assert [result.outputs for result in results] == of_the_oracle(given)
+        assert {result.ran for result in results} == {("first", "second")}
+        for name in ("first", "second"):
+            report = await site.link.report(DeviceId(name))
+            assert isinstance(report, DeviceReport)
+            assert report.inferences == INPUTS
+
+    with_site(broker, program, work)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_the_gateway_stands_in_for_a_device_that_dies(broker: Broker, program: Path, how: signal.Signals) -> None:
+    async def work(site: Site) -> None:
+        await site.add("first", PACKS[0])
+        await site.add("second", PACKS[1])
+        router = site.router(["first"], ["second"], recovery=STAND_IN)
+        given = inputs()
+        before = await router.run(given[0])
+        running = [asyncio.create_task(router.run(data)) for data in given[1:]]
+        os.kill(site.vdevs["second"].pid, how)
+        results = [before, *await asyncio.gather(*running)]
+        assert [result.outputs for result in results] == of_the_oracle(given)
+        assert before.ran == ("first", "second")
+        assert results[-1].ran == ("first", GATEWAY)
+
+    with_site(broker, program, work)
+
+
+def test_a_spare_takes_the_stage_of_a_device_that_dies(broker: Broker, program: Path) -> None:
+    async def work(site: Site) -> None:
+        await site.add("first", PACKS[0])
+        await site.add("second", PACKS[1])
+        await site.add("spare", PACKS[1])
+        router = site.router(["first"], ["second", "spare"], recovery=SPARE)
+        given = inputs()
+        assert (await router.run(given[0])).ran == ("first", "second")
+        os.kill(site.vdevs["second"].pid, signal.SIGKILL)
+        results = [await router.run(data) for data in given[1:]]
+        assert [result.outputs for result in results] == of_the_oracle(given[1:])
+        assert {result.ran for result in results} == {("first", "spare")}
+
+    with_site(broker, program, work)
+
+
+def test_a_device_gets_its_stage_back_when_it_returns(broker: Broker, program: Path) -> None:
+    async def work(site: Site) -> None:
+        await site.add("first", PACKS[0])
+        await site.add("second", PACKS[1])
+        router = site.router(["first"], ["second"], recovery=STAND_IN, heal_after_s=0)
+        given = inputs()
+        await router.run(given[0])
+        os.kill(site.vdevs["second"].pid, signal.SIGSTOP)
+        assert (await router.run(given[1])).ran == ("first", GATEWAY)
+        os.kill(site.vdevs["second"].pid, signal.SIGCONT)
+        assert isinstance(await site.link.report(DeviceId("second")), DeviceReport)
+        healed = await router.run(given[2])
+        assert healed.ran == ("first", "second")
+        assert healed.outputs == of_the_oracle(given[2:3])[0]
+
+    with_site(broker, program, work)
+
+
+def test_a_device_that_restarts_gets_another_session(broker: Broker, program: Path) -> None:
+    async def work(site: Site) -> None:
+        await site.add("first", PACKS[0])
+        await site.add("second", PACKS[1])
+        router = site.router(["first"], ["second"])
+        given = inputs()
+        await router.run(given[0])
+        site.vdevs["second"].command("restart second")
+        again = await router.run(given[1])
+        assert (again.ran, again.outputs) == (("first", "second"), of_the_oracle(given[1:2])[0])
+
+    with_site(broker, program, work)
+
+
+def test_stages_of_two_revisions_never_mix(broker: Broker, program: Path) -> None:
+    """The second device still holds a stage behind another cut: it is not asked, whatever that costs."""
+    other, _ = stages_of(NETWORK, CUT + 1)
+
+    async def work(site: Site) -> None:
+        await site.add("first", PACKS[0])
+        await site.add("second", other[1])
+        given = inputs()
+        with pytest.raises(PipelineStopped, match="stage 2"):
+            await site.router(["first"], ["second"]).run(given[0])
+        result = await site.router(["first"], ["second"], recovery=STAND_IN).run(given[0])
+        assert (result.ran, result.outputs) == (("first", GATEWAY), of_the_oracle(given[:1])[0])
+
+    with_site(broker, program, work)
+
+
+def test_what_waits_is_bounded(broker: Broker, program: Path) -> None:
+    async def work(site: Site) -> None:
+        await site.add("first", PACKS[0])
+        router = site.router(["first"], ["first"], recovery=STAND_IN, in_flight=1, queue=2)
+        given = inputs()
+        results = await asyncio.gather(*(router.run(data) for data in given), return_exceptions=True)
+        assert sum(isinstance(result, PipelineBusy) for result in results) == INPUTS - 3
+        assert router.waiting == 0
+
+    with_site(broker, program, work)
