@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a merged commit to a model on two devices that answers, and goes on answering without one of them."""
+"""From a merged commit to a model on two devices that answers, and to the next version without a gap."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_merged_pipeline_answers_like_the_model_in_one_piece(site: Site) -> No
 
 
 def test_a_new_version_is_answered_for_while_devices_take_it(site: Site) -> None:
-    """The gateway stands in as soon as the new stages are built; no answer ever mixes two versions."""
+    """The gateway runs the new stages as soon as they are built; no answer ever mixes two versions."""
     begin(site)
     site.world.commit("2.0.0", {**network("2.0.0", OTHER), **pipeline("2.0.0")})
     seen = set()
