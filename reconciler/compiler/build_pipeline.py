@@ -20,6 +20,7 @@ from reconciler.compiler.evaluation.metrics import Predictions
 from reconciler.compiler.forest.ensemble import ensemble_from_json
 from reconciler.compiler.forest.forest_prediction import predict_forest
 from reconciler.compiler.forest.training import import_ensemble, train_forest
+from reconciler.compiler.micropython.translation import DeviceModel, translate
 from reconciler.compiler.pack.checker import check_pack, operator_numbers
 from reconciler.compiler.pack.decision_head import DecisionMode, decode_head
 from reconciler.compiler.pack.fixed_point import Ints
@@ -46,7 +47,7 @@ from reconciler.compiler.recipe import File, Recipe
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.tensorflow_converter import convert_model
 from reconciler.compiler.threshold.threshold_json import is_threshold_json, threshold_pack_from_json
-from reconciler.model import StageOf
+from reconciler.model import Runtime, StageOf
 from reconciler.model.samples import SAMPLING_PARAMETERS
 
 Progress = Callable[[str], None]
@@ -98,39 +99,45 @@ class BuildPipeline:
         candidate = replace(candidate, pack=with_sampling(candidate.pack, recipe.parameters))
         pack = disassemble(candidate.pack)
         operators = tuple(NAMES[number] for number in operator_numbers(candidate.pack))
-        figures = self._figures(candidate.pack, pack)
+        built = self._for_runtime(candidate.pack, pack)
+        figures = self._figures(candidate.pack, built)
         self._check_shapes(pack)
         gates = BuildGates()
-        self._check_target(gates, pack, operators, len(candidate.pack))
+        self._check_target(gates, built, operators)
         self._progress("golden vectors")
         check_pack(candidate.pack, arena_bytes=recipe.target.arena_bytes)
         gates.check_golden_vectors(*_reproduce_golden_vectors(candidate.pack))
         self._progress("gates")
         datasets = {spec: self._dataset(spec.data) if spec.data else None for spec in recipe.gates}
         gates.check_all(datasets, candidate.predict, figures)
-        digest = hashlib.sha256(candidate.pack).hexdigest()
+        digest = hashlib.sha256(built.data).hexdigest()
         return BuildResult(
-            candidate.pack,
+            built.data,
             BuildReport(
-                recipe.model, recipe.target.name, recipe.digest, digest, len(candidate.pack), pack.arena_bytes,
+                recipe.model, recipe.target.name, recipe.digest, digest, len(built.data), built.arena_bytes,
                 operators, tuple(gates.outcomes), {**candidate.figures, **figures}, candidate.notes,
             ),
         )  # fmt: skip
 
-    def _figures(self, data: bytes, pack: Pack) -> dict[str, float]:
+    def _for_runtime(self, data: bytes, pack: Pack) -> DeviceModel:
+        """Return what devices of the type store: the pack, or the package that it is translated into."""
+        if self._recipe.target.runtime is Runtime.C:
+            return DeviceModel(data, pack.arena_bytes)
+        self._progress("package")
+        return translate(data)
+
+    def _figures(self, data: bytes, built: DeviceModel) -> dict[str, float]:
         target = self._recipe.target
         cost = estimate_cost(data, target.architecture)
-        figures: dict[str, float] = {
-            "pack_bytes": len(data),
-            "arena_bytes": pack.arena_bytes,
-            "macs": cost.macs,
-            "instructions": cost.instructions,
-        }
+        figures: dict[str, float] = {"pack_bytes": len(built.data), "arena_bytes": built.arena_bytes, "macs": cost.macs}
+        if target.runtime is not Runtime.C:
+            return figures  # the estimates are of the engine in C
+        figures["instructions"] = cost.instructions
         if target.clock_mhz is not None:
             figures["inference_ms"] = cost.instructions * CYCLES_PER_INSTRUCTION / (1000 * target.clock_mhz)
         return figures
 
-    def _check_target(self, gates: BuildGates, pack: Pack, operators: tuple[str, ...], pack_bytes: int) -> None:
+    def _check_target(self, gates: BuildGates, built: DeviceModel, operators: tuple[str, ...]) -> None:
         target = self._recipe.target
         if target.pack_format > FORMAT_VERSION:
             raise DoesNotFit(
@@ -143,9 +150,9 @@ class BuildPipeline:
                 f"device type {target.name} lacks the operators {', '.join(missing)}; "
                 f"it has {', '.join(target.operators)}"
             )
-        gates.check_limit("pack_bytes", pack_bytes, target.slot_bytes, f"the slot of device type {target.name}")
+        gates.check_limit("pack_bytes", len(built.data), target.slot_bytes, f"the slot of device type {target.name}")
         gates.check_limit(
-            "arena_bytes", pack.arena_bytes, target.arena_bytes, f"the arena of device type {target.name}"
+            "arena_bytes", built.arena_bytes, target.arena_bytes, f"the arena of device type {target.name}"
         )
 
     def _check_shapes(self, pack: Pack) -> None:

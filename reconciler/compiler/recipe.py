@@ -11,7 +11,7 @@ from typing import Any
 
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.pack.pack_format import FORMAT_VERSION
-from reconciler.model import Decide, DeviceType, FeatureOf, Model, ModelSource, StageOf, TrainSpec
+from reconciler.model import Decide, DeviceType, FeatureOf, Model, ModelSource, Runtime, StageOf, TrainSpec
 
 # Raise it whenever the same recipe would give different bytes: existing artifacts are then built again.
 BUILDER_VERSION = 1
@@ -47,6 +47,7 @@ class BuildTarget:
     operators: tuple[str, ...]
     pack_format: int = FORMAT_VERSION
     clock_mhz: float | None = None
+    runtime: Runtime = Runtime.C
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Recipe:
         content = {**asdict(self), "builder": BUILDER_VERSION, "format": FORMAT_VERSION}
         if self.stage is None:
             del content["stage"]  # recipes without one keep their digest
+        if self.target.runtime is Runtime.C:
+            del content["target"]["runtime"]  # recipes of packs keep the digests from before there was another runtime
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
     @property
@@ -126,6 +129,7 @@ def target_of(device_type: DeviceType) -> BuildTarget:
         operators,
         device_type.pack_format,
         clock_mhz,
+        device_type.runtime,
     )
 
 
@@ -143,7 +147,7 @@ def recipe_from_json(data: bytes) -> Recipe:
     return Recipe(
         model=raw["model"],
         source=File(**raw["source"]),
-        target=BuildTarget(**{**raw["target"], "operators": tuple(raw["target"]["operators"])}),
+        target=_target_from_json(raw["target"]),
         train=train,
         decide=Decide(raw["decide"]) if raw["decide"] else None,
         scheme=raw["scheme"],
@@ -157,3 +161,8 @@ def recipe_from_json(data: bytes) -> Recipe:
         output_shapes=tuple(tuple(shape) for shape in raw["output_shapes"]),
         stage=StageOf(**raw["stage"]) if "stage" in raw else None,
     )
+
+
+def _target_from_json(raw: Mapping[str, Any]) -> BuildTarget:
+    runtime = Runtime(raw.get("runtime", Runtime.C))
+    return BuildTarget(**{**raw, "operators": tuple(raw["operators"]), "runtime": runtime})

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from reconciler.devices.flash_image import HEADER_BYTES, PREBAKED_MAX, Identity, pack_offsets, provisioned_region
 from reconciler.errors import Invalid
-from reconciler.model import Desired, Device, DeviceType, FlashMap, ModelRef, Region, SerialAddress
-from signing.identifiers import EngineContract, target
+from reconciler.model import Desired, Device, DeviceType, FlashMap, ModelRef, Region, Runtime, SerialAddress
+from signing.identifiers import EngineContract, PackageContract, target
 
 ERASED = b"\xff"
 
@@ -46,7 +46,10 @@ class Row:
 def identity_of(desired: Desired, device: Device, root_public: bytes, seed: bytes) -> Identity:
     """Return the identity of a device."""
     kind = desired.types[device.type]
-    named = target(desired.fleet.name, device.name, EngineContract(kind.pack_format, kind.operators))
+    contract: EngineContract | PackageContract = EngineContract(kind.pack_format, kind.operators)
+    if kind.runtime is Runtime.MICROPYTHON:
+        contract = PackageContract(kind.operators, kind.pack_format)
+    named = target(desired.fleet.name, device.name, contract)
     return Identity(
         vendor=named.vendor,
         class_id=named.klass,

@@ -117,6 +117,13 @@ class Updates(StrEnum):
     NONE = "none"  # only by pre-baking, or by a technician
 
 
+class Runtime(StrEnum):
+    """What runs models on the devices of a type."""
+
+    C = "c"
+    MICROPYTHON = "micropython"
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
     """A region of flash."""
@@ -145,7 +152,8 @@ class DeviceType:
     slot_bytes: int
     arena_bytes: int
     operators: frozenset[str]
-    pack_format: int = 1
+    runtime: Runtime = Runtime.C
+    pack_format: int = 1  # with MicroPython, the version of the package format
     updates: Updates = Updates.OVER_THE_AIR
     prebaked: tuple[ModelRef, ...] = ()
     flash: FlashMap | None = None  # None: not stated, so provisioning only writes a file

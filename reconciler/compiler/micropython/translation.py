@@ -44,14 +44,14 @@ Infer = Callable[[Sequence[int], Sequence[int]], tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class TranslatedModel:
-    """A package, and the bytes of the arrays that it keeps in memory."""
+class DeviceModel:
+    """What a device stores, and the memory that it needs to run it; with MicroPython, that of the arrays alone."""
 
     data: bytes
     arena_bytes: int
 
 
-def translate(pack: bytes) -> TranslatedModel:
+def translate(pack: bytes) -> DeviceModel:
     """Make the package of a pack; raise RuntimeUnsupported unless it is an isolation forest."""
     sections = disassemble(pack)
     if sections.kind is not PackKind.TREE_ENSEMBLE:
@@ -84,7 +84,7 @@ def translate(pack: bytes) -> TranslatedModel:
         }
     )
     _compare(data, reference, reference.inputs)
-    return TranslatedModel(data, _arena_bytes(forest, window))
+    return DeviceModel(data, _arena_bytes(forest, window))
 
 
 def _unsupported(what: str) -> RuntimeUnsupported:

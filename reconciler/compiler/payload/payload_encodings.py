@@ -6,6 +6,7 @@ from __future__ import annotations
 import heatshrink2
 
 from reconciler.compiler.errors import PackMalformed
+from reconciler.compiler.pack.package_format import is_package
 from reconciler.compiler.payload.encoded_payload import EncodedPayload
 from reconciler.compiler.payload.patch import apply_patch, make_patch
 from reconciler.model import PayloadEncoding
@@ -16,11 +17,10 @@ LOOKAHEAD_BITS = 4
 
 def candidates(pack: bytes, base: bytes | None = None) -> list[EncodedPayload]:
     """Encode a pack in every way, the smallest payload first; raw comes first among equals."""
-    found = [
-        EncodedPayload(PayloadEncoding.RAW, pack),
-        EncodedPayload(PayloadEncoding.HEATSHRINK, _compress(pack)),
-        EncodedPayload(PayloadEncoding.PATCH, make_patch(pack)),
-    ]
+    found = [EncodedPayload(PayloadEncoding.RAW, pack), EncodedPayload(PayloadEncoding.HEATSHRINK, _compress(pack))]
+    if is_package(pack):  # a device with MicroPython decodes no patches
+        return sorted(found, key=lambda payload: len(payload.data))
+    found.append(EncodedPayload(PayloadEncoding.PATCH, make_patch(pack)))
     if base is not None:
         found.append(EncodedPayload(PayloadEncoding.PATCH, make_patch(pack, base), against_base=True))
     return sorted(found, key=lambda payload: len(payload.data))
