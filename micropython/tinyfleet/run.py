@@ -10,7 +10,7 @@ _IDLE_MS = 200
 
 
 def run(agent: object, link: object, sensor: object, every_ms: int = 1000) -> None:
-    """Serve the link for ever. `sensor()` returns the samples of a window, or None when there are none."""
+    """Serve the link without an end. `sensor()` returns the samples of a window, or None when there are none."""
     print("tinyfleet on %s %d.%d" % ((sys.implementation.name,) + sys.implementation.version[:2]))
     agent.boot()
     last = time.ticks_ms()

@@ -10,7 +10,7 @@ from tinyfleet.files import remove, size_of
 from tinyfleet.state import State
 
 BLOCKS_MAX = 4096
-_WAITING_BYTES = 8192  # of blocks that came before an earlier one
+WAITING_BYTES = 8192  # of blocks that came before an earlier one
 RAW, HEATSHRINK = 0, 1
 
 
@@ -114,7 +114,7 @@ class Transfer:
             raise Refused(errors.MESSAGE)
         if index < self._first or index in self._waiting:
             return
-        if index > self._first and (len(self._waiting) + 1) * state.block_bytes > _WAITING_BYTES:
+        if index > self._first and (len(self._waiting) + 1) * state.block_bytes > WAITING_BYTES:
             return  # no room: it is sent again
         self._waiting[index] = data
         while self._first in self._waiting:

@@ -83,7 +83,7 @@ _ROLLOUTS: Mapping[str, str] = {
 _BUILDS: Mapping[str, str] = {
     "ModelUnreadable": "export the model again, in a form that build lists",
     "OperatorUnsupported": "replace the operator that the message names; see operators",
-    "RuntimeUnsupported": "choose an isolation forest, or a device type with the agent in C; see packages",
+    "RuntimeUnsupported": "choose an isolation forest, or a device type with the agent in C; see MicroPython",
     "DoesNotFit": _SMALLER,
     "BuildGateFailed": "look at the figure in the message; commit a better model, or another limit",
     "BuildFailed": "see the message; if it names an internal error, report it together with the model",

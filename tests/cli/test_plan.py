@@ -78,7 +78,7 @@ def test_without_observed_state_every_device_counts_as_new() -> None:
     assert actions["pump-north-1"]["from"] == "build"
     assert actions["pump-north-2"]["reason"] == "Wave"
     assert actions["pump-north-5"]["action"] == "activate-prebaked"
-    assert sum(document["counts"].values()) == len(actions) == 12
+    assert sum(document["counts"].values()) == len(actions) == 13
 
 
 def test_observed_state_and_its_time_are_used(tmp_path: Path) -> None:

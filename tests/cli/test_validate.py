@@ -58,7 +58,7 @@ def corrupt(fleet: Path) -> None:
 def test_the_example_is_clean() -> None:
     done = run("validate", EXAMPLE)
     assert (done.exit_code, done.stdout) == (0, "")
-    assert done.stderr == "valid: 2 gateways, 3 device types, 12 devices, 4 models, 2 rollouts, 1 contest, 1 training\n"
+    assert done.stderr == "valid: 2 gateways, 4 device types, 13 devices, 4 models, 3 rollouts, 1 contest, 1 training\n"
 
 
 def test_text_has_a_line_for_each_problem(fleet: Path) -> None:

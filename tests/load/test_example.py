@@ -14,7 +14,7 @@ import yaml
 
 from reconciler.candidates import champion, resolve_candidates, types_of
 from reconciler.load import DirectoryTree, load
-from reconciler.model import Commit, Desired, DeviceId, MqttAddress, SerialAddress, TypeId, Updates
+from reconciler.model import Commit, Desired, DeviceId, MqttAddress, Runtime, SerialAddress, TypeId, Updates
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "fleet-repo-example"
 CI_FILES = [".github/workflows/validate.yml", ".gitlab-ci.yml"]
@@ -29,8 +29,8 @@ def desired() -> Desired:
 
 def test_the_example_has_what_its_readme_says(desired: Desired) -> None:
     assert len(desired.gateways) == 2
-    assert len(desired.types) == 3
-    assert len(desired.devices) == 12
+    assert len(desired.types) == 4
+    assert len(desired.devices) == 13
     assert {ref.name for ref in desired.models} == {"pump-vibration", "line-current"}
 
 
@@ -51,6 +51,7 @@ def test_the_types_cover_mqtt_a_slow_line_and_no_updates(desired: Desired) -> No
     assert slow.baud == 2400
     assert links[TypeId("vibration-wifi")] == MqttAddress()
     assert desired.types[TypeId("vibration-sealed")].updates is Updates.NONE
+    assert desired.types[TypeId("current-micropython")].runtime is Runtime.MICROPYTHON
     assert DeviceId("pump-north-5") in desired.devices
 
 

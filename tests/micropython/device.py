@@ -19,7 +19,7 @@ from reconciler.devices.micropython_files import PrebakedPackage, ReportedLimits
 from signing import identifiers
 from tests.firmware.bench import Bench, Made
 from tests.micropython.forests import isolation_forest
-from tests.micropython.interpreter import ON_DEVICE, Interpreter, unix_command
+from tests.micropython.interpreter import AGENT, ON_DEVICE, Interpreter, unix_command
 
 TREE_ENSEMBLE = 16
 CONTRACT = identifiers.PackageContract(frozenset({"TREE_ENSEMBLE"}))
@@ -62,8 +62,8 @@ def provision(folder: Path, made: Made, prebaked: Sequence[bytes], *, slot_bytes
 class MicroPythonDevice:
     """An agent in a process of MicroPython, as tests.firmware.talk expects a device."""
 
-    def __init__(self, folder: Path) -> None:
-        self._process = Interpreter(unix_command(ON_DEVICE / "commands.py", folder))
+    def __init__(self, folder: Path, *, agent: Path = AGENT) -> None:
+        self._process = Interpreter(unix_command(ON_DEVICE / "commands.py", folder), agent=agent)
         self.tell("boot")
 
     def tell(self, command: str, *arguments: bytes | int) -> str:

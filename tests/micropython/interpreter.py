@@ -16,9 +16,9 @@ UNIX_PORT = Path(sys.executable).parent / "micropython"
 HEAP = "heapsize=8m"
 
 
-def environment() -> dict[str, str]:
+def environment(agent: Path = AGENT) -> dict[str, str]:
     """The environment in which MicroPython imports the agent."""
-    return {**os.environ, "MICROPYPATH": f"{AGENT}:.frozen"}
+    return {**os.environ, "MICROPYPATH": f"{agent}:.frozen"}
 
 
 def unix_command(script: Path, *arguments: str | Path) -> list[str]:
@@ -37,9 +37,9 @@ def run(script: Path, *arguments: str | Path, timeout_s: float = 240) -> str:
 class Interpreter:
     """A process of MicroPython that takes one command a line, like that of the agent in C (tests.firmware)."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], *, agent: Path = AGENT) -> None:
         self._process = subprocess.Popen(
-            command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            command, env=environment(agent), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
 
     def ask(self, command: str, *arguments: bytes | int) -> str:

@@ -6,38 +6,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 
 from demo.site import Broker as BrokerLink
 from demo.site import SerialLine, rollout
 from demo.world import GATEWAY, World
-from reconciler.compiler.forest.forest_pack import assemble_forest
-from reconciler.compiler.pack.forest_head import ForestMode
-from reconciler.compiler.pack.forest_section import Forest
-from reconciler.compiler.pack.isolation_score import isolation_limit
-from reconciler.compiler.pack.tunable_parameters_section import Parameter, ParameterEncoding, name_hash
-from tests.compiler.random_forests import random_tree
 from tests.firmware.broker import Authority, Broker
 from tests.micropython.device import WINDOW
+from tests.micropython.forests import documented_forest
 from tests.micropython.site import MicroPythonSite, Wire, forest_model
 
 WITHIN_S = 120
 BAUD = 115200
-TREES, SUBSAMPLE = 4, 100
 
 
-def forest_pack(seed: int, *, threshold: float = 0.5) -> bytes:
-    """Return the pack of a random isolation forest whose threshold is that of its document."""
-    rng = np.random.default_rng(seed)
-    trees = tuple(random_tree(rng, 5, (len(WINDOW.features), 16, 12)) for _ in range(TREES))
-    forest = Forest(ForestMode.ISOLATION, 16, trees, rng.integers(0, 9000, (12, 1)).astype(np.int16), 2, 0, SUBSAMPLE)
-    limit = isolation_limit(SUBSAMPLE, TREES, threshold)
-    entry = Parameter(name_hash("threshold"), limit, 0, (1 << 31) - 1, ParameterEncoding.ISOLATION_SCORE)
-    return assemble_forest(forest, WINDOW, [entry])
-
-
-MODELS = {version: forest_pack(number) for number, version in enumerate(("1.0.0", "1.1.0", "1.2.0"))}
+MODELS = {version: documented_forest(number, WINDOW) for number, version in enumerate(("1.0.0", "1.1.0", "1.2.0"))}
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def test_the_package_contains_no_build_paths(unpacked: Path) -> None:
 def test_the_command_runs_on_debian_s_python(unpacked: Path) -> None:
     python = unpacked / "opt" / "tinyfleet" / "bin" / "python"
     code = "import sys; sys.argv[0] = 'tinyfleet'; from reconciler.cli import main; main()"
-    assert "12 devices" in run(python, "-B", "-c", code, "plan", ROOT / "fleet-repo-example", cwd=unpacked)
+    assert "13 devices" in run(python, "-B", "-c", code, "plan", ROOT / "fleet-repo-example", cwd=unpacked)
 
 
 def test_the_package_is_reproducible(package: Path, wheel: Path, tmp_path: Path) -> None:

@@ -40,7 +40,16 @@ def test_the_sdist_has_exactly_the_tracked_files(sdist: Path) -> None:
     tracked = set(run("git", "ls-files", cwd=ROOT).splitlines())
     with tarfile.open(sdist) as archive:
         packed = {name.partition("/")[2] for name in archive.getnames()}
-    named = ("firmware/src/", "firmware/include/", "docs/", "tests/", "fleet-repo-example/", "schemas/", "systemd/")
+    named = (
+        "firmware/src/",
+        "firmware/include/",
+        "docs/",
+        "tests/",
+        "fleet-repo-example/",
+        "schemas/",
+        "systemd/",
+        "micropython/",
+    )
     missing = {name for name in tracked if name.startswith(named) and (ROOT / name).is_file()} - packed
     assert missing == set()
     assert not [name for name in packed if name.startswith(("firmware/build/", ".venv/", ".git/", "dist/"))]
@@ -53,6 +62,8 @@ def test_the_wheel_has_two_packages_and_their_data(wheel: Path) -> None:
     schemas = {path.name for path in (ROOT / "schemas").glob("*.json")}
     assert {Path(name).name for name in names if name.startswith("reconciler/schemas/")} == schemas
     assert "reconciler/systemd/tinyfleet.service" in names
+    agent = {path.relative_to(ROOT).as_posix() for path in (ROOT / "micropython").rglob("*.py")}
+    assert {name.removeprefix("reconciler/") for name in names if name.startswith("reconciler/micropython/")} == agent
 
 
 def test_the_wheel_includes_man_pages_and_completion(installed: Path) -> None:
@@ -75,7 +86,7 @@ def test_version_and_a_fleet(tinyfleet: Gateway) -> None:
     assert tinyfleet("--version") == "tinyfleet, version 0.1.0\n"
     example = ROOT / "fleet-repo-example"
     assert tinyfleet("validate", "--strict", example).startswith("valid: 2 gateways")
-    assert "12 devices" in tinyfleet("plan", example)
+    assert "13 devices" in tinyfleet("plan", example)
     tinyfleet("init", "plant")
     tinyfleet("validate", "--strict", "plant")
 

@@ -72,7 +72,7 @@ def test_github_comments_the_plan_on_a_pull_request(proposal: Proposal, tmp_path
     assert runner.run() == ["validate", "comment"]
     comment = image.comment.read_text()
     assert "line-current 1.0.0 → 1.1.0" in comment
-    assert "4 devices of 12 affected" in comment
+    assert "4 devices of 13 affected" in comment
     assert "/dev/ttyUSB0 at 2400 baud" in comment
     assert len(comment) < LIMIT
     assert runner.summary.read_text() == comment

@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
+from reconciler.cli import micropython_folder
 from reconciler.cli.inputs.artifact_store import default_store, store_option
 from reconciler.cli.inputs.known_names import require_known
 from reconciler.cli.inputs.name_completion import names_of
@@ -36,7 +37,7 @@ from reconciler.errors import Invalid
 from reconciler.git.proposal import ProposalFailed, ProposalRepository
 from reconciler.load import DirectoryTree, load
 from reconciler.load.scalar_edit import defines, with_scalars
-from reconciler.model import Commit, Desired, Device, DeviceId, FlashMap
+from reconciler.model import Commit, Desired, Device, DeviceId, DeviceType, FlashMap, Runtime
 from signing import key_files, keys
 from signing.identifiers import key_id
 
@@ -51,6 +52,9 @@ SEED_BYTES = 32
 @click.option("--port", metavar="PORT", help="Write to the chip on this serial port (or socket://, rfc2217://).")
 @out_option("Write to a new file instead of a chip.")
 @click.option("--whole", is_flag=True, help="With --out: write the whole flash, not only the provisioned region.")
+@click.option(
+    "--broker", metavar="HOST[:PORT]", help="For MicroPython over MQTT: the broker that the device connects to."
+)
 @click.option("--dry-run", is_flag=True, help="Show the flash map, and create no key.")
 @click.option("--commit", is_flag=True, help="Commit the public key to the branch provision/DEVICE.")
 @store_option
@@ -67,6 +71,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     port: str | None,
     out: Path | None,
     whole: bool,
+    broker: str | None,
     dry_run: bool,
     commit: bool,
     store: str | None,
@@ -77,7 +82,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
     """Write the initial flash content of DEVICE, as the fleet repository in PATH describes it.
 
     The device gets its identity, a new private key, the public root key and the pre-baked models of its type; its
-    journal is erased. The public key is printed as a patch for the repository, or committed with --commit. The command
+    journal is erased. For a type with runtime micropython, --out is a new folder, which mpremote copies to the board.
+    The public key is printed as a patch for the repository, or committed with --commit. The command
     can be repeated after a failure: each run creates a new key, and the last one counts.
     """
     if [dry_run, port is not None, out is not None].count(True) != 1:
@@ -91,13 +97,12 @@ def command(  # noqa: PLR0913 - one parameter for each option
     with ended_by_one_interrupt():
         packs = _packs(path, desired, described, store)
     initial_flash_content.check(kind, packs)
-    rows = list(initial_flash_content.map_of(kind, kind.prebaked, packs))
-    cells = [(f"{row.offset:#010x}", str(row.length), row.what) for row in rows]
-    flash_map = "\n".join(line.plain for line in table(("offset", "bytes", "content"), cells, terminal_width()))
-    fields: dict[str, object] = {
-        "device": device,
-        "flashMap": [{"offset": row.offset, "bytes": row.length, "content": row.what} for row in rows],
-    }
+    in_python = kind.runtime is Runtime.MICROPYTHON
+    if in_python and (port is not None or whole):
+        raise NotProvisionable(f"device type {kind.name} runs MicroPython: use --out, and copy the folder to the board")
+    settings = micropython_folder.settings_of(described, broker) if in_python and not dry_run else {}
+    fields, flash_map = _folder_map(kind, packs) if in_python else _flash_map(kind, packs)
+    fields |= {"device": device}
     if dry_run or root is None:
         print_result(output, fields, flash_map)
         return
@@ -107,8 +112,12 @@ def command(  # noqa: PLR0913 - one parameter for each option
     with translated():
         root_public = keys.read_public_key(root)
     identity = initial_flash_content.identity_of(desired, described, root_public, secrets.token_bytes(SEED_BYTES))
-    region = initial_flash_content.region_of(identity, packs)
-    if out is not None:
+    region = initial_flash_content.region_of(identity, () if in_python else packs)
+    if out is not None and in_python:
+        with translated():
+            content = micropython_folder.folder_files(identity, kind, packs, settings)
+            micropython_folder.write_folder(out, content)
+    elif out is not None:
         _write_file(out, region, kind.flash, whole=whole)
     else:
         pieces, chip = _for_chip(kind.flash, region, described)
@@ -117,6 +126,22 @@ def command(  # noqa: PLR0913 - one parameter for each option
     proposal, text = edit.propose(identity.public)
     fields |= {"keyId": key_id(identity.public).hex(), "publicKey": identity.public.hex(), **proposal}
     print_result(output, fields, text)
+
+
+def _flash_map(kind: DeviceType, packs: Sequence[bytes]) -> tuple[dict[str, object], str]:
+    """Describe what is written where, as fields and as text."""
+    rows = list(initial_flash_content.map_of(kind, kind.prebaked, packs))
+    cells = [(f"{row.offset:#010x}", str(row.length), row.what) for row in rows]
+    text = "\n".join(line.plain for line in table(("offset", "bytes", "content"), cells, terminal_width()))
+    return {"flashMap": [{"offset": row.offset, "bytes": row.length, "content": row.what} for row in rows]}, text
+
+
+def _folder_map(kind: DeviceType, packages: Sequence[bytes]) -> tuple[dict[str, object], str]:
+    """Describe the files for a board with MicroPython, as fields and as text."""
+    rows = micropython_folder.map_of(kind.prebaked, packages)
+    cells = [(row.path, str(row.length), row.what) for row in rows]
+    text = "\n".join(line.plain for line in table(("path", "bytes", "content"), cells, terminal_width()))
+    return {"files": [{"path": row.path, "bytes": row.length, "content": row.what} for row in rows]}, text
 
 
 def _desired(path: Path) -> Desired:
