@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the real MicroPython: its Unix port, from a wheel, and the WebAssembly build where node has it."""
+"""Starts the real MicroPython: its Unix port, from a wheel, and the official WebAssembly build."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 AGENT = ROOT / "micropython"
 ON_DEVICE = Path(__file__).with_name("on_device")  # scripts that run on MicroPython
 UNIX_PORT = Path(sys.executable).parent / "micropython"
+WEBASSEMBLY = ROOT / "build/micropython-wasm/node_modules/@micropython/micropython-webassembly-pyscript/micropython.mjs"
 HEAP = "heapsize=8m"
 
 
@@ -58,6 +59,8 @@ class Interpreter:
         self._process.communicate()
 
 
-def node() -> str | None:
-    """The program that runs WebAssembly, if this machine has it."""
-    return shutil.which("node")
+def webassembly_command(script: Path) -> list[str] | None:
+    """The command that runs a script on the WebAssembly build; None unless `make micropython-wasm` has installed it."""
+    if shutil.which("node") is None or not WEBASSEMBLY.exists():
+        return None
+    return ["node", str(Path(__file__).with_name("wasm.mjs")), str(WEBASSEMBLY), str(AGENT), str(script)]

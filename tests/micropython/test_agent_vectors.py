@@ -16,7 +16,7 @@ from signing.verification_error import VerificationCode
 from tests.firmware.conftest import build
 from tests.firmware.core_process import CoreProcess
 from tests.firmware.edwards import holds, other_encodings, torsion
-from tests.micropython.interpreter import ON_DEVICE, Interpreter, unix_command
+from tests.micropython.interpreter import ON_DEVICE, Interpreter, unix_command, webassembly_command
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 CHECK = ON_DEVICE / "vectors.py"
@@ -36,9 +36,12 @@ def load(name: str) -> Any:  # noqa: ANN401 - whatever the file holds
 ENVELOPES, FRAMES, STANDARDS = load("envelope"), load("frames"), load("cryptography")
 
 
-@pytest.fixture(scope="module")
-def micropython() -> Iterator[Interpreter]:
-    process = Interpreter(unix_command(CHECK))
+@pytest.fixture(scope="module", params=["unix", "webassembly"])
+def micropython(request: pytest.FixtureRequest) -> Iterator[Interpreter]:
+    command = unix_command(CHECK) if request.param == "unix" else webassembly_command(CHECK)
+    if command is None:
+        pytest.skip("`make micropython-wasm` has not installed the WebAssembly build")
+    process = Interpreter(command)
     yield process
     process.close()
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs on MicroPython, not on CPython: one command a line on standard input, one answer a line on standard output.
 
-The commands are those of firmware/tests/core_check.c as far as both agents have them, so that a test can ask both.
-Arguments are numbers or hexadecimal; `-` stands for no bytes.
+The WebAssembly build has no standard input: there, tests/micropython/wasm.mjs calls answer(). The commands are those
+of firmware/tests/core_check.c as far as both agents have them, so that a test can ask both. Arguments are numbers or
+hexadecimal; `-` stands for no bytes.
 """
 
 import sys
@@ -107,13 +108,18 @@ COMMANDS = {
 }
 
 
+def answer(line: str) -> str:
+    command, *arguments = line.split()
+    return COMMANDS[command](arguments)
+
+
 def main() -> None:
     while True:
         line = sys.stdin.readline()
         if not line:
             return
-        command, *arguments = line.split()
-        print(COMMANDS[command](arguments))
+        print(answer(line))
 
 
-main()
+if __name__ == "__main__":
+    main()
