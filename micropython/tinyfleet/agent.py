@@ -5,6 +5,7 @@ It decides as the agent in C does (firmware/src); the functions have the names o
 """
 
 import json
+import time
 from binascii import unhexlify
 from hashlib import sha256
 
@@ -104,7 +105,10 @@ class Agent:
             self.transfer.open(self.state, fresh=False)
         else:
             self.transfer.discard()
-        self._count_boot()
+        try:
+            self._count_boot()
+        except Refused as refused:
+            self.state.error = refused.code  # a full or worn-out file system must not keep the device from starting
         for candidate in (self._start_trial, self._start_confirmed, self._start_previous, self._start_prebaked):
             if candidate():
                 return
@@ -599,18 +603,27 @@ class Agent:
 
     def poll(self) -> None:
         """Do the next piece of work; call it often."""
+        try:
+            self._work()
+        except Refused as refused:
+            self.state.error = refused.code  # the file system: the next call tries again
+
+    def _work(self) -> None:
         job = self._job
         if job == _UNPACK:
             self._unpack()
         elif job == _TRY:
             self._try_golden()
-        elif job == _WATCH and self.port.ticks_ms() - self._since >= TRIAL_MS:
+        elif job == _WATCH and self._has_passed(TRIAL_MS, self._since):
             self._confirm()  # the sensor is silent: the golden vectors have passed, and they decide
         elif job == _RESTART:
             self.port.reset()
-        if self.state.faults and self.port.ticks_ms() - self._started >= HEALTHY_MS:
+        if self.state.faults and self._has_passed(HEALTHY_MS, self._started):
             self.state.faults = 0
             self._save()
+
+    def _has_passed(self, milliseconds: int, since: int) -> bool:
+        return time.ticks_diff(self.port.ticks_ms(), since) >= milliseconds
 
     def is_busy(self) -> bool:
         """Return whether poll() has more to do at once."""

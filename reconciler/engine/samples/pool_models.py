@@ -15,7 +15,7 @@ from reconciler.engine.artifacts.build_service_adapter import Builder
 from reconciler.engine.samples.own_contests import OwnContest
 from reconciler.engine.task_cancellation import cancel_and_wait
 from reconciler.errors import FleetError
-from reconciler.model import Desired, DeviceType, Model, ModelRef, TypeId
+from reconciler.model import Desired, DeviceType, Model, ModelRef, Runtime, TypeId
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class PoolModels:
 def _type_of(model: Model, contest: OwnContest) -> DeviceType | None:
     """Return for which type a model is built; None: it is run from its file."""
     if not model.pool_only:
-        return contest.types[0]
+        return next((kind for kind in contest.types if kind.runtime is Runtime.C), contest.types[0])  # packs vote
     return None if _suffix(model) in FILE_KINDS else GATEWAY_TYPE
 
 
