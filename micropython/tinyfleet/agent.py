@@ -9,10 +9,11 @@ import time
 from binascii import unhexlify
 from hashlib import sha256
 
-from tinyfleet import cbor, envelope, errors, package, report
+from tinyfleet import cbor, envelope, errors, package, report, running
 from tinyfleet.cbor import ARRAY, NULL, SIMPLE, UINT, Reader
 from tinyfleet.errors import Refused
 from tinyfleet.heatshrink import Decoder
+from tinyfleet.running import Running
 from tinyfleet.state import (
     CONFIRMED,
     EMPTY,
@@ -31,7 +32,6 @@ from tinyfleet.state import (
 )
 from tinyfleet.transfer import HEATSHRINK, Shape, Transfer
 
-NOTHING, WHY_CONFIRMED, WHY_TRIAL, PREVIOUS, NO_SLOT, ASKED = range(6)  # the report's `why`
 JOURNAL, SLOT, GOLDEN, RESET, INFERENCE, MALFORMED, REFUSED, INPUT = (1 << bit for bit in range(8))  # its `flags`
 TRIAL_BOOTS = 2
 FAULTS_MAX = 5
@@ -40,7 +40,6 @@ TRIAL_MS = 60_000
 ANSWER_MS = 8_000
 _TRANSFER_NAME_MAX = 23
 _FOLDERS = {SLOT_A: "slot_a", SLOT_B: "slot_b"}
-_HEAP = MemoryError
 _HEX = ("vendor", "class", "id", "root", "public", "seed")
 _BLOCK, _HAVE, _RESULT = 2, 13, 14
 _NO_JOB, _UNPACK, _TRY, _WATCH, _RESTART = range(5)
@@ -83,14 +82,9 @@ class Agent:
         self.transfer = Transfer(root + "/incoming")
         self.flags = 0
         self.report_due = True
-        self.place = NONE
-        self.why = NOTHING
+        self.running = Running()
         self._files = StateFiles(root)
         self.state = self._files.load()
-        self._model: object | None = None
-        self._config: package.Config | None = None
-        self._digest = b""
-        self._values: list[int] = []
         self._job = _NO_JOB
         self._done = 0  # golden vectors or inferences of a trial
         self._since = self._started = port.ticks_ms()
@@ -153,7 +147,7 @@ class Agent:
         if self.state.phase != TRIAL:
             return False
         try:
-            self._start(self.state.target, WHY_TRIAL)
+            self._start(self.state.target, running.TRIAL)
         except Refused as refused:
             self._trial_failed(refused.code)
             return False
@@ -164,14 +158,15 @@ class Agent:
         place = self.state.confirmed
         if place == NONE:
             return False
-        why = PREVIOUS if self.state.rolled_back else WHY_CONFIRMED if place < PREBAKED else ASKED
+        usual = running.CONFIRMED if place < PREBAKED else running.ASKED
+        why = running.PREVIOUS if self.state.rolled_back else usual
         return self._try_to_start(place, why)
 
     def _start_previous(self) -> bool:
         """Run a slot that once passed its trial, when the newer one can't run."""
         state = self.state
         for place in (SLOT_A, SLOT_B):
-            if state.slot(place).status == PASSED and self._try_to_start(place, PREVIOUS):
+            if state.slot(place).status == PASSED and self._try_to_start(place, running.PREVIOUS):
                 state.confirmed = place
                 state.phase = CONFIRMED if state.phase == IDLE else state.phase
                 self._save()
@@ -180,7 +175,7 @@ class Agent:
 
     def _start_prebaked(self) -> bool:
         count = len(self.identity["prebaked"])
-        return any(self._try_to_start(PREBAKED + number, NO_SLOT) for number in range(count))
+        return any(self._try_to_start(PREBAKED + number, running.NO_SLOT) for number in range(count))
 
     def _try_to_start(self, place: int, why: int) -> bool:
         try:
@@ -212,7 +207,7 @@ class Agent:
 
     def _start(self, place: int, why: int) -> None:
         """Verify what is stored at a place, and load it; nothing of it runs before its digest is right."""
-        self._model, self.place, self.why, self._digest = None, NONE, NOTHING, b""
+        self.running.stop()
         name = self._folder(place)
         folder = self.root + "/" + name
         if place < PREBAKED:
@@ -226,19 +221,8 @@ class Agent:
             digest, size = entry["digest"], entry["size"]
         if not package.has_digest(folder, digest, size):
             raise Refused(errors.IMAGE)
-        self._config = package.Config(folder)
-        self._model = self._guarded(lambda: package.load(self.root, name))
-        self.place, self.why, self._digest = place, why, digest
-        self._configure()
-
-    def _guarded(self, run: object) -> object:
-        """Run code of a package: whatever it raises is its fault."""
-        try:
-            return run()
-        except _HEAP:
-            raise Refused(errors.ARENA) from None
-        except Exception:  # noqa: BLE001 - the code of a package may raise anything
-            raise Refused(errors.FAULT) from None
+        self.running.start(self.root, name, place, why, digest)
+        self.running.configure(self.parameters_in_force())
 
     # ------------------------------------------------------------ messages
 
@@ -354,7 +338,7 @@ class Agent:
         trust = envelope.Trust(
             self.identity, state.sequence, envelope.Delegation(state.gateway, state.epoch, state.exp)
         )
-        trust.running = self._digest or None
+        trust.running = self.running_digest()
         trust.slot_bytes = max([self.identity["slot_bytes"]] + [entry["size"] for entry in self.identity["prebaked"]])
         trust.now = self.port.unix_s() if self.port.unix_s else 0
         return trust
@@ -407,13 +391,13 @@ class Agent:
 
     def _configured(self, accepted: envelope.Accepted, digest: bytes) -> int:
         manifest = accepted.manifest
-        if not self._accepts(manifest.values):
+        if not self.running.accepts(manifest.values):
             raise Refused(errors.PARAMETER)
         self._record(accepted, digest, errors.OK)
         self.state.configured, self.state.parameters = manifest.digest, manifest.values
         self.report_due = True
         self._save()
-        self._configure()
+        self.running.configure(self.parameters_in_force())
         return errors.OK
 
     def _find(self, manifest: envelope.Manifest) -> int:
@@ -430,7 +414,7 @@ class Agent:
     def _activate(self, accepted: envelope.Accepted, digest: bytes, place: int) -> int:
         """The device already has the package: only the envelope had to travel."""
         state = self.state
-        runs_already = place == state.confirmed and place == self.place
+        runs_already = place == state.confirmed and place == self.running.place
         if place < PREBAKED:
             self._keep(accepted, place)
         self._record(accepted, digest, errors.OK if runs_already else errors.WORKING)
@@ -462,7 +446,7 @@ class Agent:
         if state.phase == RECEIVING:
             self._close_transfer()
         self._record(accepted, digest, errors.WORKING)
-        state.target = SLOT_B if SLOT_A in {self.place, state.confirmed} else SLOT_A
+        state.target = SLOT_B if SLOT_A in {self.running.place, state.confirmed} else SLOT_A
         self._keep(accepted, state.target)
         state.encoding, state.payload_bytes, state.block_bytes = shape.encoding, shape.payload_bytes, shape.block_bytes
         state.name = shape.name
@@ -575,31 +559,25 @@ class Agent:
         state.confirmed, state.result, state.error = state.target, errors.OK, errors.OK
         state.rolled_back = state.faults = state.flags = state.trial_boots = 0
         state.failed = b""
-        if state.configured != self._digest:
+        if state.configured != self.running.digest:
             state.parameters = []  # they belong to the previous package
-        self.why = WHY_CONFIRMED if state.target < PREBAKED else ASKED
+        self.running.why = running.CONFIRMED if state.target < PREBAKED else running.ASKED
         self._job = _NO_JOB
         self._rest()
 
     def _try_golden(self) -> None:
-        if self._done == len(self._config.golden):
+        if self._done == self.running.golden_count():
             self._done, self._since = 0, self.port.ticks_ms()
             if self.port.trial_inferences == 0:
                 self._confirm()
             else:
                 self._job = _WATCH
             return
-        seed, decision, score = self._config.golden[self._done]
         self._done += 1
-        window = package.golden_window(seed, self._config.elements)
-        defaults = self._config.defaults()
         try:
-            found = self._guarded(lambda: self._model.infer(window, defaults))
+            self.running.check_golden(self._done - 1)
         except Refused as refused:
             self._reject(refused.code)
-            return
-        if found != (decision, score):
-            self._reject(errors.GOLDEN)
 
     def poll(self) -> None:
         """Do the next piece of work; call it often."""
@@ -633,31 +611,22 @@ class Agent:
 
     def running_digest(self) -> "bytes | None":
         """Return the digest of the running package."""
-        return self._digest or None
+        return self.running.digest or None
 
     def parameters_in_force(self) -> "list[tuple[int, int]]":
         """Return what an envelope has set for the running package."""
-        return self.state.parameters if self._digest and self.state.configured == self._digest else []
-
-    def _accepts(self, values: "list[tuple[int, int]]") -> bool:
-        limits = self._config.limits if self._config else []
-        return all([i < len(limits) and limits[i][1] <= value <= limits[i][2] for i, value in values])
-
-    def _configure(self) -> None:
-        self._values = self._config.defaults()
-        if self._accepts(self.parameters_in_force()):
-            for index, value in self.parameters_in_force():
-                self._values[index] = value
+        digest = self.running_digest()
+        return self.state.parameters if digest and self.state.configured == digest else []
 
     def infer(self, window: "list[int]") -> "tuple[int, int]":
         """Run the model on the samples of one window, interleaved by channel; return its decision and its score."""
-        if self._model is None:
+        if not self.running.is_loaded():
             raise Refused(errors.NOTHING)
-        if len(window) != self._config.elements:
+        if not self.running.takes(window):
             self.flags |= INPUT
             raise Refused(errors.INPUT)  # the sensor is at fault, not the model
         try:
-            decision, score = self._guarded(lambda: self._model.infer(window, self._values))
+            decision, score = self.running.infer(window)
         except Refused as refused:
             self.scores.faults += 1
             self.flags |= INFERENCE

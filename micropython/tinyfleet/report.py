@@ -54,7 +54,7 @@ def _numbers(*values: int) -> "list[bytes]":
 def _report(agent: object) -> bytes:
     state, scores = agent.state, agent.scores
     kid = key_id(state.gateway) if state.epoch else bytes(8)
-    place = 1 if agent.place >= PREBAKED else agent.place
+    place = 1 if agent.running.place >= PREBAKED else agent.running.place
     transfer = cbor.NULL
     if state.phase == RECEIVING:
         shape = _numbers(state.encoding, state.payload_bytes, state.block_bytes, agent.transfer.first_missing())
@@ -66,7 +66,7 @@ def _report(agent: object) -> bytes:
         *_numbers(state.phase, place),
         _digest16(agent.running_digest()),
         _digest16(_other(agent)),
-        cbor.number(agent.why),
+        cbor.number(agent.running.why),
         _digest16(state.failed),
         *_numbers(state.error, state.flags | agent.flags, parameters),
         *_numbers(state.boots, scores.inferences, scores.anomalies, scores.faults),
@@ -77,7 +77,7 @@ def _report(agent: object) -> bytes:
 def _other(agent: object) -> "bytes | None":
     """Return the digest of the verified package in a slot that does not run."""
     for number, slot in enumerate(agent.state.slots):
-        if slot.status >= VERIFIED and number + 2 != agent.place:
+        if slot.status >= VERIFIED and number + 2 != agent.running.place:
             return slot.digest
     return None
 

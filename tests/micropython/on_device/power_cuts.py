@@ -168,10 +168,10 @@ def receive_into_the_running_slot() -> None:
     original = agent_module.Agent._receive
 
     def receive(self: Agent, accepted: object, digest: bytes, shape: object) -> None:
-        place, confirmed = self.place, self.state.confirmed
-        self.place = self.state.confirmed = SLOT_B if place == SLOT_A else SLOT_A
+        place, confirmed = self.running.place, self.state.confirmed
+        self.running.place = self.state.confirmed = SLOT_B if place == SLOT_A else SLOT_A
         original(self, accepted, digest, shape)
-        self.place, self.state.confirmed = place, confirmed
+        self.running.place, self.state.confirmed = place, confirmed
 
     agent_module.Agent._receive = receive
 
