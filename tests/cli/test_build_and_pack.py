@@ -45,7 +45,7 @@ def test_the_example_builds_once_and_is_cached(tmp_path: Path) -> None:
     again = run("build", "line-current@1.0.0", EXAMPLE, "--store", tmp_path)
     assert "line-current@1.0.0 for current-serial: cached:" in again.output
     assert "1.1.0" not in again.output
-    (row,) = json.loads(run("build", "line-current@1.0.0", EXAMPLE, "--store", tmp_path, "--output", "json").stdout)
+    _, row = json.loads(run("build", "line-current@1.0.0", EXAMPLE, "--store", tmp_path, "--output", "json").stdout)
     assert (row["model"], row["type"], row["result"]) == ("line-current@1.0.0", "current-serial", "cached")
     assert "auc" in {gate["metric"] for gate in row["gates"]}
 
@@ -97,7 +97,9 @@ def test_models_that_no_type_can_run_are_listed_with_their_reasons(tmp_path: Pat
 def test_a_dry_run_builds_nothing(tmp_path: Path) -> None:
     result = run("build", "line-current", EXAMPLE, "--store", tmp_path, "--dry-run")
     assert result.output.splitlines() == [
-        f"line-current@{version} for current-serial: would be built" for version in ("1.0.0", "1.1.0")
+        f"line-current@{version} for {kind}: would be built"
+        for version in ("1.0.0", "1.1.0")
+        for kind in ("current-micropython", "current-serial")
     ]
     assert list(tmp_path.iterdir()) == []
     built = run("build", "line-current@1.0.0", EXAMPLE, "--store", tmp_path, "--quiet")
@@ -236,7 +238,7 @@ def test_ctrl_c_ends_a_build_at_once_however_often_it_is_pressed(tmp_path: Path)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(0.02)
         rest = process.stderr.read()
-    assert first.startswith("line-current@1.0.0 for current-serial: ")
+    assert first.startswith("line-current@1.0.0 for current-micropython: ")
     assert (process.returncode, rest.splitlines()[-1:]) == (1, ["Aborted!"])
     assert "Traceback" not in rest
     assert list(temporary.iterdir()) == []

@@ -167,8 +167,9 @@ def _lines(label: str, recipe: Recipe, built: BuildResult, *, fresh: bool) -> It
     for note in report.notes:
         yield f"  note: {note}"
     took = f", {report.figures['inference_ms']:.3g} ms" if "inference_ms" in report.figures else ""
-    instructions = round(report.figures["instructions"])
-    yield f"  about {instructions} instructions{took} per inference on {recipe.target.architecture}"
+    if "instructions" in report.figures:  # estimated for the engine in C only
+        instructions = round(report.figures["instructions"])
+        yield f"  about {instructions} instructions{took} per inference on {recipe.target.architecture}"
 
 
 def _facts(built: BuildResult) -> dict[str, Any]:
