@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -146,6 +146,9 @@ class WebhookConfig:
     timeout_s: float = 10.0
 
 
+CHATS = ("slack", "teams", "mattermost")  # sections of the same form
+
+
 @dataclass(frozen=True, slots=True)
 class ChatConfig:
     """An incoming webhook of a chat that receives the same events in the chat's own form."""
@@ -208,6 +211,12 @@ class GatewayConfig:
     alertmanager: AlertmanagerConfig | None = None
     commit_status: CommitStatusConfig | None = None
 
+    @property
+    def chats(self) -> Mapping[str, ChatConfig]:
+        """The chats that are set up, by the names of their sections."""
+        found = {name: getattr(self, name) for name in CHATS}
+        return {name: chat for name, chat in found.items() if chat is not None}
+
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of `gateway.toml`, from the installed package or the source tree."""
@@ -266,7 +275,7 @@ def _reported(path: Path, text: str, problems: Iterable[DocumentProblem]) -> Ite
 
 def _typed(values: dict[str, Any]) -> GatewayConfig:
     """Create the dataclasses. The schema has checked names and types."""
-    sections = {
+    sections: dict[str, Callable[..., Any]] = {
         "repository": RepositoryConfig,
         "signers": SignersConfig,
         "peers": PeersConfig,
@@ -277,9 +286,7 @@ def _typed(values: dict[str, Any]) -> GatewayConfig:
         "http": HttpConfig,
         "build": BuildConfig,
         "webhook": WebhookConfig,
-        "slack": ChatConfig,
-        "teams": ChatConfig,
-        "mattermost": ChatConfig,
+        **dict.fromkeys(CHATS, ChatConfig),
         "matrix": MatrixConfig,
         "alertmanager": AlertmanagerConfig,
         "commit_status": CommitStatusConfig,

@@ -151,7 +151,7 @@ def automation(config: GatewayConfig) -> Iterator[CheckResult]:
 def receivers(config: GatewayConfig) -> Iterator[CheckResult]:
     """Check the secrets for the webhook, chats, Alertmanager and the forge, if any is configured."""
     checks: dict[str, Callable[[], object]] = {}
-    if config.webhook or config.slack or config.teams or config.mattermost or config.matrix or config.alertmanager:
+    if config.webhook or config.chats or config.matrix or config.alertmanager:
         checks["events"] = partial(receivers_of, config)
     if config.commit_status is not None:
         checks["commit status"] = partial(forge_of, config.commit_status)

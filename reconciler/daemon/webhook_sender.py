@@ -94,16 +94,16 @@ def webhook_of(notify: WebhookConfig) -> Webhook:
     return Webhook(notify.url, found, notify.timeout_s)
 
 
+CHAT_FORMS = {"slack": slack, "teams": teams, "mattermost": mattermost}
+
+
 def receivers_of(settings: GatewayConfig) -> dict[str, Receiver]:
     """Return every receiver that is configured, by the name of its section; raises `SecretUnusable`."""
     found: dict[str, Receiver] = {}
     if settings.webhook is not None:
         found["webhook"] = webhook_of(settings.webhook)
-    chats = {"slack": (settings.slack, slack), "teams": (settings.teams, teams)}
-    chats["mattermost"] = (settings.mattermost, mattermost)
-    for name, (chat, form) in chats.items():
-        if chat is not None:
-            found[name] = FormedReceiver(form(secret_url(chat.url_file, f"URL for {name}")), chat.timeout_s)
+    for name, chat in settings.chats.items():
+        found[name] = FormedReceiver(CHAT_FORMS[name](secret_url(chat.url_file, f"URL for {name}")), chat.timeout_s)
     if (room := settings.matrix) is not None:
         token = secret_line(room.token, "token for matrix")
         found["matrix"] = FormedReceiver(matrix(room.url, room.room, token), room.timeout_s)

@@ -70,8 +70,7 @@ def named_files(settings: config.GatewayConfig) -> list[tuple[str, Path]]:
         "mqtt.crl": mqtt.crl if mqtt else None,
         "webhook.secret": settings.webhook.secret if settings.webhook else None,
     }
-    receivers = {"slack": settings.slack, "teams": settings.teams, "mattermost": settings.mattermost}
-    found |= {f"{name}.url_file": chat.url_file for name, chat in receivers.items() if chat is not None}
+    found |= {f"{name}.url_file": chat.url_file for name, chat in settings.chats.items()}
     with_token = {"matrix": settings.matrix, "alertmanager": settings.alertmanager}
     found |= {f"{name}.token": each.token for name, each in with_token.items() if each is not None}
     if settings.commit_status is not None:
