@@ -137,6 +137,17 @@ class BuildConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    """The Dask cluster on which trainings with `where: cluster` run their trials."""
+
+    scheduler: str
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookConfig:
     """The webhook that receives events when a rollout stops, completes or is stuck."""
 
@@ -203,6 +214,7 @@ class GatewayConfig:
     status: StatusConfig = StatusConfig()
     http: HttpConfig = HttpConfig()
     build: BuildConfig = field(default_factory=BuildConfig)
+    cluster: ClusterConfig | None = None  # None: all trials run on this machine
     webhook: WebhookConfig | None = None
     slack: ChatConfig | None = None
     teams: ChatConfig | None = None
@@ -285,6 +297,7 @@ def _typed(values: dict[str, Any]) -> GatewayConfig:
         "status": StatusConfig,
         "http": HttpConfig,
         "build": BuildConfig,
+        "cluster": ClusterConfig,
         "webhook": WebhookConfig,
         **dict.fromkeys(CHATS, ChatConfig),
         "matrix": MatrixConfig,

@@ -19,10 +19,13 @@ def truth_of(
     """Return whether a window counts as anomalous; None: undecided. The label of a person overrides the pool."""
     if sample.label is not None:
         return sample.label
-    votes = {voter: vote for voter in voters if (vote := sample.votes.get(voter)) is not None}
-    if len(votes) < pool.quorum:
-        return None
-    return _outcome(votes, pool, weights or {})
+    votes = _votes(sample, voters)
+    return _outcome(votes, pool, weights or {}) if len(votes) >= pool.quorum else None
+
+
+def has_quorum(sample: EvaluatedSample, pool: ModelPool, voters: Collection[Candidate]) -> bool:
+    """Return whether enough models have voted: the window is decided, or the pool does not agree on it."""
+    return len(_votes(sample, voters)) >= pool.quorum
 
 
 def agreement(samples: Iterable[EvaluatedSample], voters: Collection[Candidate]) -> Weights:
@@ -39,6 +42,10 @@ def agreement(samples: Iterable[EvaluatedSample], voters: Collection[Candidate])
                     agreed[voter] += vote == sample.label
                     seen[voter] += 1
     return {voter: Fraction(agreed[voter], seen[voter]) for voter in voters}
+
+
+def _votes(sample: EvaluatedSample, voters: Collection[Candidate]) -> Mapping[Candidate, bool]:
+    return {voter: vote for voter in voters if (vote := sample.votes.get(voter)) is not None}
 
 
 def _outcome(votes: Mapping[Candidate, bool], pool: ModelPool, weights: Weights) -> bool | None:

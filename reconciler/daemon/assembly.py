@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ from reconciler.compiler.service import BuildService
 from reconciler.config import GatewayConfig
 from reconciler.daemon.certificate_watch import CertificateWatch
 from reconciler.daemon.link_rates import LinkRates
+from reconciler.daemon.trial_cluster import connected
 from reconciler.engine.artifacts.build_service_adapter import ServiceBuilder
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.dependencies import Ports
@@ -108,6 +110,7 @@ def assembled(config: GatewayConfig) -> Iterator[Assembly]:
             open_knowledge=lambda: KnowledgeWriter(config.state_dir / KNOWLEDGE_FILE),
             state_dir=config.state_dir,
             limits=_build_limits(config),
+            cluster=partial(connected, config.cluster) if config.cluster is not None else None,
             proposer=_proposer(config, mirror, desired),
             peers=_peers(config, remote, limits, stack),
             builds_isolated=can_isolate_network(),

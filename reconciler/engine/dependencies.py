@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Ports:
     open_knowledge: Callable[[], KnowledgeWriter]  # for the first contest
     state_dir: Path  # for what trainings keep
     limits: BuildLimits = field(default_factory=BuildLimits)  # of a process that trains
-    trial_executor: Executor | None = None  # runs the trials of trainings; None: this machine
+    cluster: Callable[[], AbstractContextManager[Executor]] | None = None  # runs trials; None: there is none
     proposer: ContestProposer | None = None  # on `git_thread` only; None: this gateway has no key for proposals
     peers: PeerStatuses | None = None  # on `git_thread` only; None: rollouts do not span gateways
     builds_isolated: bool = True  # builds have no access to the network

@@ -33,6 +33,13 @@ class WindowLabel(StrEnum):
     ANOMALOUS = "anomalous"
 
 
+class UndecidedUse(StrEnum):
+    """What a window counts as on which the pool does not agree."""
+
+    NORMAL = "normal"
+    OMIT = "omit"
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingData:
     """Of which windows of the knowledge base the models are made."""
@@ -40,7 +47,8 @@ class TrainingData:
     labels: tuple[WindowLabel, ...] = (WindowLabel.NORMAL,)  # on which the models are trained
     by: tuple[TruthSource, ...] = (TruthSource.PERSON, TruthSource.POOL)
     last_s: int = 5_184_000  # how old a window may be
-    holdout: float = 30.0  # percent of the windows, the newest, on which models are only evaluated
+    holdout: float = 30.0  # percent of the windows of each kind, the newest, on which models are only evaluated
+    undecided: UndecidedUse = UndecidedUse.NORMAL  # what windows without a truth count as
 
 
 class TrainingMethod(StrEnum):
@@ -97,6 +105,13 @@ class Objective:
     per_pack_byte: float = 0.0001  # what a byte of the pack adds to the metric
 
 
+class TrainingPlace(StrEnum):
+    """Where the trials of a training run; the models are the same."""
+
+    GATEWAY = "gateway"
+    CLUSTER = "cluster"  # the Dask cluster of the gateway's configuration
+
+
 class TrainingProposal(StrEnum):
     """How the models get into Git."""
 
@@ -118,6 +133,7 @@ class Training:
     seed: int = 1
     objective: Objective = Objective()
     keep: int = 1
+    where: TrainingPlace = TrainingPlace.GATEWAY
     propose: TrainingProposal = TrainingProposal.BRANCH
     suspend: bool = False
     labels: Labels = field(default_factory=dict)

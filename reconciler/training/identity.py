@@ -11,7 +11,7 @@ from datetime import datetime
 from reconciler.model import ModelRef, Training, Version
 
 _DIGITS = 8
-_NOT_OF_THE_MODELS = ("when", "propose", "suspend", "labels", "keep")
+_NOT_OF_THE_MODELS = ("when", "propose", "suspend", "labels", "keep", "where")
 
 
 def run_digest(training: Training, snapshot_sha256: str) -> str:

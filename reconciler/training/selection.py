@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 
 from reconciler.contest.evaluated_sample import EvaluatedSample
-from reconciler.model import DeviceId, TrainingData, TruthSource, WindowLabel
+from reconciler.model import DeviceId, TrainingData, TruthSource, UndecidedUse, WindowLabel
 
 
 class RowUse(IntEnum):
@@ -26,6 +26,7 @@ class KnownWindow:
     number: int
     sample: EvaluatedSample
     truth: bool | None  # by the vote of the pool, or by the label of a person; None: undecided
+    voted: bool = True  # by enough models, so without a truth they do not agree
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,9 @@ class SelectedRow:
 def select(rows: Iterable[KnownWindow], data: TrainingData, now: datetime) -> tuple[SelectedRow, ...]:
     """Return the windows of a training, in the order of their time.
 
-    The newest share is held out whatever it is. Of the others, those with a label that is not trained on serve to
-    evaluate as well: a model that was trained on normal windows has seen no anomaly.
+    Of each kind, the newest share is held out: where a machine fails, the newest windows of all are anomalies, and
+    without a normal one among them no false alarm could be counted. Windows of a kind that is not trained on serve to
+    evaluate, whenever they arrived: a model that was trained on normal windows has seen no anomaly.
     """
     since = now - timedelta(seconds=data.last_s)
     found = [
@@ -53,19 +55,18 @@ def select(rows: Iterable[KnownWindow], data: TrainingData, now: datetime) -> tu
         if row.sample.received_at >= since and (truth := _truth(row, data)) is not None
     ]
     found.sort(key=lambda each: each[:2])
-    trained = {label is WindowLabel.ANOMALOUS for label in data.labels}
-    held_out = len(found) - int(len(found) * data.holdout / 100)
-    return tuple(
-        SelectedRow(
-            number,
-            sample.device,
-            at,
-            sample.weight,
-            truth,
-            RowUse.TRAIN if index < held_out and truth in trained else RowUse.EVALUATE,
-        )
-        for index, (at, number, sample, truth) in enumerate(found)
-    )
+    left = {label is WindowLabel.ANOMALOUS: 0 for label in data.labels}  # to train on
+    for kind in left:
+        of_kind = sum(truth is kind for *_, truth in found)
+        left[kind] = of_kind - int(of_kind * data.holdout / 100)
+    selected = []
+    for at, number, sample, truth in found:
+        trained = left.get(truth, 0) > 0
+        if trained:
+            left[truth] -= 1
+        use = RowUse.TRAIN if trained else RowUse.EVALUATE
+        selected.append(SelectedRow(number, sample.device, at, sample.weight, truth, use))
+    return tuple(selected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,14 @@ def shortage(counts: RowCounts, data: TrainingData) -> str:
     return ""
 
 
+def is_split(row: KnownWindow, data: TrainingData) -> bool:
+    """Return whether a window counts as normal because the pool does not agree that it is anomalous."""
+    return row.truth is None and row.voted and data.undecided is UndecidedUse.NORMAL and TruthSource.POOL in data.by
+
+
 def _truth(row: KnownWindow, data: TrainingData) -> bool | None:
     if row.sample.label is not None:
         return row.sample.label if TruthSource.PERSON in data.by else None
-    return row.truth if TruthSource.POOL in data.by else None
+    if TruthSource.POOL not in data.by:
+        return None
+    return False if is_split(row, data) else row.truth

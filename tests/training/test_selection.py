@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.contest.evaluated_sample import EvaluatedSample
-from reconciler.model import Candidate, ModelRef, SampleLog, TrainingData, TruthSource, Version, WindowLabel
+from reconciler.model import (
+    Candidate,
+    ModelRef,
+    SampleLog,
+    TrainingData,
+    TruthSource,
+    UndecidedUse,
+    Version,
+    WindowLabel,
+)
 from reconciler.training.selection import KnownWindow, RowCounts, RowUse, count, select, shortage
 from tests.training.documents import NOON, PUMP
 
@@ -41,8 +51,28 @@ def test_what_is_not_trained_on_is_evaluated_on_whenever_it_arrived() -> None:
     assert uses(rows, both)[2] is RowUse.TRAIN
 
 
-def test_windows_without_a_truth_or_too_old_are_left_out() -> None:
-    rows = [row(1), row(2, truth=None), row(3, age_s=3 * 86_400)]
+def test_of_each_kind_the_newest_are_held_out() -> None:
+    """The newest windows of a machine that fails are all anomalous: none of them could be a false alarm."""
+    rows = [row(number, truth=number >= 10) for number in range(20)]
+    both = uses(rows, TrainingData(labels=(NORMAL, ANOMALOUS), holdout=30))
+    assert [number for number, use in both.items() if use is RowUse.EVALUATE] == [7, 8, 9, 17, 18, 19]
+    alone = uses(rows, TrainingData(holdout=30))
+    assert [number for number, use in alone.items() if use is RowUse.TRAIN] == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_windows_on_which_the_pool_does_not_agree_count_as_normal() -> None:
+    rows = [row(1), row(2, truth=None), replace(row(3, truth=None), voted=False), row(4, truth=True)]
+
+    def found(data: TrainingData) -> dict[int, bool]:
+        return {each.number: each.anomalous for each in select(rows, data, NOON + timedelta(hours=1))}
+
+    assert found(TrainingData()) == {1: False, 2: False, 4: True}
+    assert found(TrainingData(undecided=UndecidedUse.OMIT)) == {1: False, 4: True}
+    assert found(TrainingData(by=(TruthSource.PERSON,))) == {}
+
+
+def test_windows_that_nobody_has_evaluated_or_that_are_too_old_are_left_out() -> None:
+    rows = [row(1), replace(row(2, truth=None), voted=False), row(3, age_s=3 * 86_400)]
     assert uses(rows, TrainingData(last_s=2 * 86_400)).keys() == {1}
 
 

@@ -70,6 +70,8 @@ def named_files(settings: config.GatewayConfig) -> list[tuple[str, Path]]:
         "mqtt.crl": mqtt.crl if mqtt else None,
         "webhook.secret": settings.webhook.secret if settings.webhook else None,
     }
+    if (cluster := settings.cluster) is not None:
+        found |= {"cluster.ca": cluster.ca, "cluster.certificate": cluster.certificate, "cluster.key": cluster.key}
     found |= {f"{name}.url_file": chat.url_file for name, chat in settings.chats.items()}
     with_token = {"matrix": settings.matrix, "alertmanager": settings.alertmanager}
     found |= {f"{name}.token": each.token for name, each in with_token.items() if each is not None}

@@ -11,11 +11,12 @@ from datetime import datetime
 from reconciler.compiler.pool.messages import WindowLayout
 from reconciler.compiler.training.snapshot import Snapshot, SnapshotLayout
 from reconciler.contest.evidence import with_truths
+from reconciler.contest.vote import has_quorum
 from reconciler.engine.samples.kept_rows import kept_rows
 from reconciler.knowledge.reader import KnowledgeReader
 from reconciler.model import Candidate, Contest, Training
 from reconciler.model.samples import Sample
-from reconciler.training.selection import KnownWindow, SelectedRow, select
+from reconciler.training.selection import KnownWindow, SelectedRow, is_split, select
 
 INT16 = 2  # an element type of pack.md, section 2
 NEWEST = 50_000  # samples of a contest from which windows are selected: more would take minutes and memory
@@ -54,8 +55,11 @@ def gather_windows(  # noqa: PLR0913 - what a selection depends on
     last_sample = knowledge.last_sample(contest.name)
     kept = kept_rows(knowledge, contest.name, voters, NEWEST)
     truths = with_truths(contest.pool, voters, [row.sample for row in kept])
-    known = [KnownWindow(row.number, row.sample, truth) for row, (_, truth) in zip(kept, truths, strict=True)]
-    decided = [row for row in known if row.truth is not None]
+    known = [
+        KnownWindow(row.number, row.sample, truth, has_quorum(row.sample, contest.pool, voters))
+        for row, (_, truth) in zip(kept, truths, strict=True)
+    ]
+    decided = [row for row in known if row.truth is not None or is_split(row, training.data)]
     windows, layouts = _windows(knowledge, contest, decided, layout_of)
     layout = _commonest(layouts)
     usable = [row for row in decided if layout is not None and layouts.get(row.number) == layout]

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -36,7 +37,7 @@ from reconciler.git.proposal_outcomes import (
     TakenOver,
 )
 from reconciler.knowledge.writer import KnowledgeWriter
-from reconciler.model import ContestId, Desired, GatewayId, Training, TrainingId
+from reconciler.model import ContestId, Desired, GatewayId, Training, TrainingId, TrainingPlace
 from reconciler.report.training_figures import TrainingFigures
 from reconciler.report.training_status import TrainingReport
 from reconciler.training.decision import RunResult, TrainingDecision, TrainingFacts, TrainingState, decide
@@ -60,7 +61,7 @@ class TrainingPorts:
     contests: ContestStation
     clock: Clock
     limits: BuildLimits
-    executor: Executor | None = None  # that runs the trials; None: this machine
+    cluster: Callable[[], AbstractContextManager[Executor]] | None = None  # for `where: cluster`
 
 
 @dataclass(slots=True)
@@ -317,10 +318,22 @@ class TrainingStation:
 
     async def _trials(self, training: Training, own: _Own, record: RunRecord, snapshot: bytes) -> None:
         own.record, own.models, own.proposed = record, (), False
-        own.trainer = Trainer(own.folder, training, self._ports.limits, self._ports.executor)
         self._wake()
-        if await asyncio.to_thread(own.trainer.run, snapshot):
+        if await asyncio.to_thread(self._run_trials, training, own, snapshot):
             await asyncio.to_thread(self._end, training, own, record)
+
+    def _run_trials(self, training: Training, own: _Own, snapshot: bytes) -> bool:
+        """Run what is left; return whether all trials are done. In a thread."""
+        with self._executor(training) as executor:
+            own.trainer = Trainer(own.folder, training, self._ports.limits, executor)
+            return own.trainer.run(snapshot)
+
+    def _executor(self, training: Training) -> AbstractContextManager[Executor | None]:
+        if training.where is TrainingPlace.GATEWAY:
+            return nullcontext()
+        if self._ports.cluster is None:
+            raise ToolsMissing("`where: cluster` needs the section [cluster] in the configuration of this gateway")
+        return self._ports.cluster()
 
     def _end(self, training: Training, own: _Own, record: RunRecord) -> None:
         """Record what a run came to. In a thread.

@@ -68,7 +68,7 @@ def test_windows_have_the_truth_of_the_pool_or_of_a_person(knowledge: KnowledgeW
         **dict.fromkeys((1, 3, 5, 6, 7, 8, 9, 10), False),
         **dict.fromkeys((2, 4), True),
     }
-    assert [row.number for row in found.rows if row.use is RowUse.EVALUATE] == [2, 4, 7, 8, 9, 10]
+    assert [row.number for row in found.rows if row.use is RowUse.EVALUATE] == [2, 4, 8, 9, 10]
     assert found.last_sample == 10
     assert all(row.weight == 100 for row in found.rows)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -99,8 +101,10 @@ class SampleClock(FixedClock):
 class Passes:
     """A gateway's station, with a knowledge base."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, cluster: Callable[[], AbstractContextManager[Executor]] | None = None) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder = folder
+        self.cluster = cluster
         self.knowledge = KnowledgeWriter(folder / "knowledge.db")
         champion = SampleContext(CONTEXT, CANDIDATES[0].model, Digest("ab" * 32), {"threshold": 0.6})
         self.knowledge.save_context(champion)
@@ -111,7 +115,7 @@ class Passes:
         """Start the station, as after a kill."""
         self.woken = asyncio.Event()
         contests: Any = self.contests  # as much of a station as is asked for
-        ports = TrainingPorts(NORTH, self.folder, contests, SampleClock(), BuildLimits())
+        ports = TrainingPorts(NORTH, self.folder, contests, SampleClock(), BuildLimits(), self.cluster)
         self.station = TrainingStation(ports, self.woken.set)
 
     def collect(self, normal: int, anomalous: int) -> None:
