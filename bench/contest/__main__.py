@@ -20,6 +20,7 @@ from bench.contest.loop import time_loop
 from bench.contest.our_rules import NORMAL
 from bench.contest.pictures import course, outcomes
 from bench.contest.pool_speed import pool_votes
+from bench.contest.retraining import retraining_figures
 from bench.contest.sample_line import sample_times
 from bench.contest.scope import scope_refused
 from reconciler.compiler.pack.sampling_parameters import with_sampling
@@ -52,6 +53,7 @@ def main() -> None:
     deployed = {forest: with_sampling(pack, {SAMPLE_EVERY: NORMAL}) for forest, pack in packs.items()}
     figures = {
         **played.figures(),
+        **retraining_figures([play.setting for play in played.ours]),
         "judged_windows_per_s": pool_votes(packs, run.windows[0][:POOLED_WINDOWS])[1],
         **device_figures(run, deployed),
         **sample_figures(run, deployed[SAMPLED], votes[SAMPLED.bearing][SAMPLED]),

@@ -17,7 +17,7 @@ from reconciler.contest.decision import ContestState, decide
 from reconciler.contest.evaluated_sample import EvaluatedSample
 from reconciler.contest.evidence import gather
 from reconciler.contest.facts import ContestFacts, Replacement
-from reconciler.contest.vote import truth_of
+from reconciler.contest.vote import has_quorum, truth_of
 from reconciler.model import (
     Candidate,
     CandidateRules,
@@ -28,6 +28,7 @@ from reconciler.model import (
     SampleCollection,
     SampleLog,
 )
+from reconciler.training.selection import KnownWindow
 
 NORMAL = 12
 CONTEST = Contest(
@@ -50,12 +51,19 @@ def play_by_our_rules(setting: Setting, contest: Contest = CONTEST) -> Play:
     return Play(setting, tuple(_ClosedLoop(setting, contest).rounds()))
 
 
+def collected_windows(setting: Setting, contest: Contest = CONTEST) -> tuple[Play, list[KnownWindow]]:
+    """Play one contest; return what the gateway has collected in it. The number of a row is that of its window."""
+    loop = _ClosedLoop(setting, contest)
+    return Play(setting, tuple(loop.rounds())), loop.known()
+
+
 class _ClosedLoop:
     def __init__(self, setting: Setting, contest: Contest) -> None:
         self._setting = setting
         self._contest = contest
         self._forests = {as_candidate(forest): forest for forest in setting.votes}
         self._rows: list[EvaluatedSample] = []
+        self._windows: list[int] = []
         self._facts = ContestFacts(
             champion=as_candidate(setting.champion),
             candidates=tuple(sorted(self._forests)),
@@ -63,6 +71,14 @@ class _ClosedLoop:
             complete_since=self._time(setting.first),
             kept_since=self._time(setting.first),
         )
+
+    def known(self) -> list[KnownWindow]:
+        """Return the windows that travelled, as the pool sees them."""
+        pool, voters = self._contest.pool, self._facts.voters
+        return [
+            KnownWindow(window, row, truth_of(row, pool, voters), has_quorum(row, pool, voters))
+            for window, row in zip(self._windows, self._rows, strict=True)
+        ]
 
     def rounds(self) -> Iterator[Round]:
         """Yield one round after the other, until the windows end."""
@@ -79,6 +95,7 @@ class _ClosedLoop:
         history: list[tuple[int, Ranks]] = []
         for window, row in self._collected(champion, first):
             self._rows.append(row)
+            self._windows.append(window)
             evidence.add(row, truth_of(row, self._contest.pool, self._facts.voters))
             history.append((window, {self._forests[each]: evidence.comparisons[each].rank for each in self._forests}))
             decision = decide(self._contest, self._facts, evidence, row.received_at)
