@@ -20,17 +20,22 @@ CHUNK = 8  # trials of one process, which computes the features of the windows o
 class Trainer:
     """The trials of one run."""
 
-    def __init__(
-        self, folder: RunFolder, training: Training, limits: BuildLimits, executor: Executor | None = None
-    ) -> None:
+    def __init__(self, folder: RunFolder, training: Training, limits: BuildLimits) -> None:
         self._folder = folder
         self._training = training
         self._limits = limits
-        self._executor = executor
         self.cancelled = threading.Event()
 
-    def run(self, snapshot: bytes, on_outcome: Callable[[TrialOutcome], None] | None = None) -> bool:
-        """Run what is left; return whether all trials are done. Raises `ToolsMissing` if none can run here."""
+    def run(
+        self,
+        snapshot: bytes,
+        on_outcome: Callable[[TrialOutcome], None] | None = None,
+        executor: Executor | None = None,
+    ) -> bool:
+        """Run what is left, on this machine or an executor; return whether all trials are done.
+
+        Raises `ToolsMissing` if none can run here.
+        """
         done = {outcome.trial for outcome in self._folder.outcomes().values()}
         left = [trial for trial in draw_trials(self._training) if trial not in done]
 
@@ -40,12 +45,12 @@ class Trainer:
                 on_outcome(outcome)
 
         chunks = [left[at : at + CHUNK] for at in range(0, len(left), CHUNK)]
-        if self._executor is None:
+        if executor is None:
             for chunk in chunks:
                 if not self.cancelled.is_set():
                     run_trials(self._job(snapshot, chunk), keep, self.cancelled)
         else:
-            self._spread(self._executor, [self._job(snapshot, chunk) for chunk in chunks], keep)
+            self._spread(executor, [self._job(snapshot, chunk) for chunk in chunks], keep)
         return not self.cancelled.is_set()
 
     def _spread(self, executor: Executor, jobs: Sequence[TrialJob], keep: Callable[[TrialOutcome], None]) -> None:

@@ -318,15 +318,15 @@ class TrainingStation:
 
     async def _trials(self, training: Training, own: _Own, record: RunRecord, snapshot: bytes) -> None:
         own.record, own.models, own.proposed = record, (), False
+        own.trainer = trainer = Trainer(own.folder, training, self._ports.limits)
         self._wake()
-        if await asyncio.to_thread(self._run_trials, training, own, snapshot):
+        if await asyncio.to_thread(self._run_trials, training, trainer, snapshot):
             await asyncio.to_thread(self._end, training, own, record)
 
-    def _run_trials(self, training: Training, own: _Own, snapshot: bytes) -> bool:
+    def _run_trials(self, training: Training, trainer: Trainer, snapshot: bytes) -> bool:
         """Run what is left; return whether all trials are done. In a thread."""
         with self._executor(training) as executor:
-            own.trainer = Trainer(own.folder, training, self._ports.limits, executor)
-            return own.trainer.run(snapshot)
+            return trainer.run(snapshot, executor=executor)
 
     def _executor(self, training: Training) -> AbstractContextManager[Executor | None]:
         if training.where is TrainingPlace.GATEWAY:

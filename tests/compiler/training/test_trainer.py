@@ -108,8 +108,8 @@ def test_a_dask_cluster_trains_the_same(tmp_path: Path) -> None:
         dask.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
         dask.Client(cluster) as client,
     ):
-        spread = Trainer(kept, training(trials=10), BuildLimits(), client.get_executor())
-        assert spread.run(WINDOWS.encoded)
+        spread = Trainer(kept, training(trials=10), BuildLimits())
+        assert spread.run(WINDOWS.encoded, executor=client.get_executor())
     assert contents(kept.outcomes()) == whole
 
 
