@@ -86,7 +86,11 @@ def public_header(public_key: bytes) -> bytes:
 
 def read_public_key(path: Path) -> bytes:
     """Read a public key from a file with PEM or 64 hexadecimal digits."""
-    data = read_public(path)
+    return parse_public_key(read_public(path), str(path))
+
+
+def parse_public_key(data: bytes, name: str) -> bytes:
+    """Read a public key from PEM or 64 hexadecimal digits; the name is that of its file, for errors."""
     try:
         if data.startswith(b"-----BEGIN PUBLIC KEY-----"):
             key = load_pem_public_key(data)
@@ -97,5 +101,5 @@ def read_public_key(path: Path) -> bytes:
             if len(raw) == PUBLIC_KEY_BYTES:
                 return raw
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise KeyStoreError(f"{path} is not a public key") from error
-    raise KeyStoreError(f"{path} is not an Ed25519 public key")
+        raise KeyStoreError(f"{name} is not a public key") from error
+    raise KeyStoreError(f"{name} is not an Ed25519 public key")
