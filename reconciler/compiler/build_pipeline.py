@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import platform
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
@@ -59,6 +62,14 @@ _HEAD_MODES = {
 _THRESHOLD_ENCODINGS = {DecisionMode.RECONSTRUCTION: ParameterEncoding.RECONSTRUCTION_ERROR}
 _ORACLE_SAMPLES = 4
 NETWORK_SUFFIXES = (".tflite", ".lite", ".keras", ".zip")
+# Packages on which the bytes or the figures of a build may depend, by the module that is imported.
+_TOOLS = {
+    "reconciler": "tinyfleet",
+    "numpy": "numpy",
+    "sklearn": "scikit-learn",
+    "ai_edge_litert": "ai-edge-litert",
+    "tensorflow": "tensorflow",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,18 @@ class CandidatePack:
     predict: Predict
     figures: Mapping[str, float]
     notes: tuple[str, ...] = ()
+
+
+def tools_in_use() -> dict[str, str]:
+    """Return the versions of Python and of the packages that this process has imported."""
+    found = {"python": platform.python_version()}
+    for module, package in _TOOLS.items():
+        if module in sys.modules:
+            try:
+                found[package] = version(package)
+            except PackageNotFoundError:  # it runs from a checkout that is not installed
+                continue
+    return found
 
 
 def _no_predictions(_dataset: Dataset) -> Predictions:
@@ -116,6 +139,7 @@ class BuildPipeline:
             BuildReport(
                 recipe.model, recipe.target.name, recipe.digest, digest, len(built.data), built.arena_bytes,
                 operators, tuple(gates.outcomes), {**candidate.figures, **figures}, candidate.notes,
+                tools_in_use(),
             ),
         )  # fmt: skip
 

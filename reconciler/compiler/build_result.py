@@ -26,7 +26,7 @@ class GateOutcome:
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """The build report. The same recipe gives the same report."""
+    """The build report. The same recipe with the same tools gives the same report."""
 
     model: str
     type: str
@@ -38,6 +38,7 @@ class BuildReport:
     gates: tuple[GateOutcome, ...] = ()
     figures: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    tools: Mapping[str, str] = field(default_factory=dict)  # versions of what took part; empty in older artifacts
 
     def to_json(self) -> bytes:
         """Return the report as JSON with sorted keys."""
