@@ -32,6 +32,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "plan": "Show what would happen to each device, and why",
         "rollout": "Show the progress of rollouts",
         "explain": "Explain why a device is in its current state",
+        "provenance": "Verify where a model on a device comes from",
     },
     "Gateway operators": {
         "config": "Check and show the configuration of the gateway",

@@ -18,6 +18,7 @@ from datetime import datetime
 from reconciler.devices.link_session import LinkSession
 from reconciler.engine import log_context
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
+from reconciler.engine.artifacts.statements import StatementKeeper
 from reconciler.engine.contest_proposals import ContestProposals
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
 from reconciler.engine.delivery.device_update import DeviceUpdater, UpdatePorts
@@ -66,6 +67,8 @@ class Engine:
         ports.links.answer_s_of = self.inventory.answer_s_of
         self.summaries = Summaries(ports.state)
         self.artifacts = ArtifactCatalog(ports.builder, ports.state, self.wake.set, jitter)
+        before = ports.state.status_files()
+        self.provenance = StatementKeeper(name, ports.builder, ports.gateway, before, self.wake.set)
         self.deliveries = Deliveries(self._delivered, self.wake.set, jitter)
         polling = PollerPorts(self.inventory, self.summaries, ports.clock, ports.links)
         self.poller = Poller(polling, self.deliveries.is_running, lambda _: self.wake.set(), jitter)
@@ -87,7 +90,7 @@ class Engine:
         self.pipelines = PipelineStation(pipelines)
         self.proposals = ProposalStation(ports.proposer, ports.git_thread, self.wake.set)
         self._proposals = ContestProposals(name, self.contests, self.trainings, self.proposals)
-        self.statuses = StatusRenderer(name, ports.state.status_files(), page=ports.page)
+        self.statuses = StatusRenderer(name, before, page=ports.page)
         self._desired_state: DesiredState | None = None
         self._own_actions: SnapshotCache[tuple[Action, ...]] = SnapshotCache()
         self._peers: Mapping[GatewayId, PeerReport] = {}
@@ -130,6 +133,7 @@ class Engine:
         if act and state is not None:
             evidence = self._proposals.keep(self._whole_fleet(state), self.statuses.contests, state.now)
             self._ports.publisher.put(evidence, set(), urgent=True)
+            self._ports.publisher.put(*self._statements(state))
         return Pass(self.passes, desired_state, state.actions if state is not None else ())
 
     async def publish(self, *, at_once: bool = False) -> None:
@@ -161,6 +165,7 @@ class Engine:
         await self.trainings.stop()
         await self.contests.stop()
         await self.deliveries.stop()
+        await self.provenance.stop()
         await self.artifacts.stop()
         try:
             self.inventory.save()
@@ -186,7 +191,13 @@ class Engine:
     @property
     def busy(self) -> bool:
         """Return whether anything in progress will wake another pass."""
-        return bool(self.wake.is_set() or self.poller.pending or self.deliveries.running or self.artifacts.building)
+        return bool(
+            self.wake.is_set()
+            or self.poller.pending
+            or self.deliveries.running
+            or self.artifacts.building
+            or self.provenance.busy
+        )
 
     @property
     def source(self) -> SourceState | None:
@@ -363,6 +374,11 @@ class Engine:
         before = self.statuses.rollouts
         changed = self.statuses.render(outcome)
         self._ports.publisher.put(*changed, urgent=has_stopped(before, self.statuses.rollouts))
+
+    def _statements(self, state: PassState) -> tuple[dict[str, bytes], set[str]]:
+        """Return the changed files that say what artifacts were built from."""
+        desired = state.scope.desired
+        return self.provenance.files(desired, self.artifacts.available(desired), state.observed)
 
     def _observed(self, scope: GatewayScope) -> Observed:
         available = self.artifacts.available(scope.desired)

@@ -34,6 +34,7 @@ from reconciler.model import (
     Origin,
     Rollout,
 )
+from reconciler.provenance.statement import BuildRecord
 from signing.delegation import read_delegation
 from signing.gateway_keystore import GatewayKey
 from tests.engine.reports import NOON, FixedClock, report
@@ -71,6 +72,9 @@ class FullStore:
         if self.lost:
             raise Unusable("the store is empty")
         return PACKS[artifact.model]
+
+    async def record(self, _desired: Desired, _artifact: Artifact) -> BuildRecord | None:
+        return None
 
     def gates(self, _desired: Desired, _artifact: Artifact) -> tuple[str, ...]:
         return ()

@@ -27,6 +27,7 @@ from reconciler.model import (
     Origin,
     Version,
 )
+from reconciler.provenance.statement import BuildRecord
 from tests.engine.one_device import DEVICE, FullStore
 from tests.plan.example_fleet import ESP32, EVERYWHERE, V2, device, fleet
 
@@ -70,6 +71,9 @@ class ScriptedBuilder(FullStore):
         if self.away is not None:
             raise self.away
         return b"pack"
+
+    async def record(self, _desired: Desired, _artifact: Artifact) -> BuildRecord | None:
+        return None
 
     def gates(self, _desired: Desired, _artifact: Artifact) -> tuple[str, ...]:
         return ()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Protocol
@@ -14,7 +15,9 @@ from reconciler.compiler.service import BuildService, checked
 from reconciler.compiler.source_fetcher import fetcher
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.errors import FleetError
-from reconciler.model import Artifact, ArtifactKey, Desired, ModelRef
+from reconciler.model import Artifact, ArtifactKey, Commit, Desired, Model, ModelRef
+from reconciler.provenance.statement import BuildRecord, training_path
+from reconciler.tree import REGULAR
 
 
 class Builder(Protocol):
@@ -40,6 +43,9 @@ class Builder(Protocol):
 
     async def source_file(self, desired: Desired, ref: ModelRef) -> bytes:
         """Return the file of a model that is not built, with the digest that its document states."""
+
+    async def record(self, desired: Desired, artifact: Artifact) -> BuildRecord | None:
+        """Return what an artifact was built from; None: it is not, or no longer, in the store."""
 
 
 class ServiceBuilder:
@@ -97,6 +103,27 @@ class ServiceBuilder:
         file = File(source.path or source.url or "", source.sha256)
         data = await asyncio.get_running_loop().run_in_executor(self._git_thread, self._fetch, desired, ref, file)
         return checked(file, data)
+
+    async def record(self, desired: Desired, artifact: Artifact) -> BuildRecord | None:
+        """Return what an artifact was built from, as the commit that is enforced describes it."""
+        recipe = _recipe(desired, (artifact.model, artifact.type))
+        built = await asyncio.to_thread(self._service.cached, recipe)
+        if built is None or built.report.digest != artifact.digest:
+            return None
+        model = desired.models[artifact.model]
+        training = await asyncio.get_running_loop().run_in_executor(
+            self._git_thread, self._training_sha256, desired.commit, model
+        )
+        return BuildRecord(model, recipe, built.report, desired.commit, training)
+
+    def _training_sha256(self, commit: Commit, model: Model) -> str | None:
+        """Return the digest of what a training says about a source; None: no training made it."""
+        path = training_path(model.source)
+        if path is None:
+            return None
+        with self._source.tree(commit) as tree:
+            found = next((entry for entry in tree.entries() if entry.path == path and entry.mode in REGULAR), None)
+            return hashlib.sha256(tree.read(found)).hexdigest() if found is not None else None
 
     def _fetch(self, desired: Desired, ref: ModelRef, file: File) -> bytes:
         with self._source.tree(desired.commit) as tree:

@@ -39,6 +39,7 @@ from reconciler.model import (
     RolloutId,
     Version,
 )
+from reconciler.provenance.statement import BuildRecord
 from tests.compiler.random_forests import all_statistics, random_forest
 from tests.engine.reports import FixedClock
 from tests.knowledge.knowledge_samples import CONTEST, CONTEXT, NOON, PUMP, batch, sample
@@ -83,6 +84,9 @@ class Workshop:
 
     async def find(self, _desired: Desired, key: ArtifactKey) -> Artifact | None:
         raise AssertionError(key)
+
+    async def record(self, _desired: Desired, _artifact: Artifact) -> BuildRecord | None:
+        return None
 
     def gates(self, _desired: Desired, artifact: Artifact) -> tuple[()]:
         raise AssertionError(artifact)

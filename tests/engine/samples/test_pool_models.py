@@ -29,6 +29,7 @@ from reconciler.model import (
     TypeId,
     Version,
 )
+from reconciler.provenance.statement import BuildRecord
 from tests.plan.example_fleet import ESP32, EVERYWHERE, device, fleet
 
 CHAMPION, JURY = ModelRef("forest", Version("1")), ModelRef("jury", Version("1"))
@@ -53,6 +54,9 @@ class Recorder:
 
     async def find(self, _desired: Desired, key: ArtifactKey) -> Artifact | None:
         raise AssertionError(key)
+
+    async def record(self, _desired: Desired, _artifact: Artifact) -> BuildRecord | None:
+        return None
 
     def gates(self, _desired: Desired, artifact: Artifact) -> tuple[()]:
         raise AssertionError(artifact)
