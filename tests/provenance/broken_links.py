@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ways to break one link of a chain. Those with the key of the gateway stand for a gateway that states what is wrong."""
+"""Ways to break one link of a chain. Those with the gateway's key stand for a gateway that states what is wrong."""
 
 from __future__ import annotations
 
