@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pipeline over real agents behind a real broker: exact answers when any device dies, and nothing from another revision."""
+"""A pipeline over real agents behind a real broker: exact answers when any device dies, and no mixed revisions."""
 
 from __future__ import annotations
 
