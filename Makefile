@@ -7,7 +7,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.setup-stamp
-REQUIREMENTS := requirements/base.txt requirements/dev.txt requirements/build.txt requirements/learn.txt requirements/dask.txt requirements/remote.txt
+REQUIREMENTS := requirements/base.txt requirements/dev.txt requirements/build.txt requirements/learn.txt requirements/functions.txt requirements/dask.txt requirements/remote.txt
 
 .PHONY: help setup check test fix demo
 help: ## list the targets
