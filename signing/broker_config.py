@@ -34,12 +34,13 @@ def configuration(template: str, listener: Listener) -> str:
     return Template(template).substitute(listener=address, folder=folder, broker=listener.broker.name)
 
 
-def access(template: str, fleet: str, gateways: Iterable[str]) -> str:
+def access(template: str, fleet: str, gateways: Iterable[str], clients: Iterable[str] = ()) -> str:
     """Fill in the template of the access control list."""
     if not NAME.fullmatch(fleet):
         raise KeyStoreError(f"{fleet!r} is not a valid fleet name")
     blocks = [_gateway_rights(fleet, name) for name in gateways]
-    return Template(template).substitute(fleet=fleet, gateways="\n".join(blocks))
+    callers = [_client_rights(fleet, name) for name in clients]
+    return Template(template).substitute(fleet=fleet, gateways="\n".join(blocks), clients="\n".join(callers))
 
 
 def _gateway_rights(fleet: str, gateway: str) -> str:
@@ -51,5 +52,14 @@ def _gateway_rights(fleet: str, gateway: str) -> str:
         f"topic read {base}/+/up",
         f"topic read {base}/+/presence",
         f"topic readwrite {base}/gateway/{gateway}/presence",
+        f"topic read {base}/request/+",
+        f"topic write {base}/answer/+",
     )
+    return "\n".join(lines) + "\n"
+
+
+def _client_rights(fleet: str, client: str) -> str:
+    user = Subject(Role.CLIENT, client).common_name
+    base = f"tinyfleet/{fleet}"
+    lines = (f"user {user}", f"topic write {base}/request/{client}", f"topic read {base}/answer/{client}")
     return "\n".join(lines) + "\n"

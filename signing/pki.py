@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """X.509 certificates for MQTT: their content, and how they are signed (docs/pki.md).
 
-Each fleet has one certificate authority, which certifies the broker, the gateways and the devices. The broker uses the
+Each fleet has one certificate authority, which certifies the broker, the gateways, the devices and
+the programs that call operations. The broker uses the
 common name as the user name, and the user name as one level of the topics. Therefore a common name is either exactly
 a device's name, or starts with a prefix that no device name can have. This module reads neither a clock nor a file.
 """
@@ -23,9 +24,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from signing.key_files import KeyStoreError
 from signing.pki_keys import PrivateKey, digest_for
 
-NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # of fleets, gateways and devices, as in schemas/
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # of fleets, gateways, devices and clients, as in schemas/
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,62}[A-Za-z0-9])?")
 GATEWAY_PREFIX = "@"
+CLIENT_PREFIX = "~"
+TOPIC_ENDS = frozenset({"up", "down", "presence"})  # of devices: `request/up` is also a topic of a device `request`
 CLOCK_SKEW = timedelta(hours=1)  # a certificate is valid from a little before it was made
 
 PublicKey = EllipticCurvePublicKey | Ed25519PublicKey
@@ -37,6 +40,10 @@ class Role(StrEnum):
     BROKER = "broker"
     GATEWAY = "gateway"
     DEVICE = "device"
+    CLIENT = "client"
+
+
+_PREFIXES = {Role.GATEWAY: GATEWAY_PREFIX, Role.CLIENT: CLIENT_PREFIX}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +63,13 @@ class Subject:
         for name in names:
             if not pattern.fullmatch(name):
                 raise KeyStoreError(f"{name!r} is not a valid {self.role.value} name")
+        if self.role is Role.CLIENT and self.name in TOPIC_ENDS:
+            raise KeyStoreError(f"{self.name!r} can't be the name of a client: topics of devices end like that")
 
     @property
     def common_name(self) -> str:
         """The common name, which the broker uses as the user name."""
-        return f"{GATEWAY_PREFIX}{self.name}" if self.role is Role.GATEWAY else self.name
+        return _PREFIXES.get(self.role, "") + self.name
 
     def __str__(self) -> str:
         return f"{self.role.value} {self.name}"
@@ -103,7 +112,7 @@ def make_authority(fleet: str, key: PrivateKey, validity: ValidityPeriod) -> Cer
 def certify(
     authority: CertificateAuthority, public_key: PublicKey, subject: Subject, validity: ValidityPeriod
 ) -> x509.Certificate:
-    """Certify the key of a broker, a gateway or a device, at most until the authority expires."""
+    """Certify the key of a party, at most until the authority expires."""
     issuer = authority.certificate
     end = min(validity.end, issuer.not_valid_after_utc)
     if end <= validity.now:
@@ -148,8 +157,9 @@ def subject_of(certificate: x509.Certificate) -> Subject:
     if ExtendedKeyUsageOID.SERVER_AUTH in purposes:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         return Subject(Role.BROKER, name, tuple(str(host.value) for host in names if str(host.value) != name))
-    if name.startswith(GATEWAY_PREFIX):
-        return Subject(Role.GATEWAY, name.removeprefix(GATEWAY_PREFIX))
+    for role, prefix in _PREFIXES.items():
+        if name.startswith(prefix):
+            return Subject(role, name.removeprefix(prefix))
     return Subject(Role.DEVICE, name)
 
 

@@ -85,12 +85,12 @@ def due_certificates(store: CertificateStore, now: datetime, warn: timedelta) ->
     return tuple(by_subject.values())
 
 
-def admitted_gateways(store: CertificateStore, now: datetime) -> tuple[str, ...]:
-    """Return the gateways that the broker should admit."""
+def admitted(store: CertificateStore, role: Role, now: datetime) -> tuple[str, ...]:
+    """Return the names with this role that the broker should admit."""
     names = {
         each.subject.name
         for each in issued_certificates(store, now, timedelta())
-        if each.subject.role is Role.GATEWAY and each.validity is CertificateValidity.VALID
+        if each.subject.role is role and each.validity is CertificateValidity.VALID
     }
     return tuple(sorted(names))
 

@@ -41,15 +41,20 @@ def test_values_with_spaces_are_rejected() -> None:
 
 def test_rights() -> None:
     template = (SYSTEMD / "mosquitto-acl.conf").read_text(encoding="utf-8")
-    lines = broker_config.access(template, "plant", ["north", "south"]).splitlines()
+    lines = broker_config.access(template, "plant", ["north", "south"], ["line-tool"]).splitlines()
     rights = [line for line in lines if line and not line.startswith("#")]
     assert rights[:3] == [
         "pattern read tinyfleet/plant/%u/down",
         "pattern write tinyfleet/plant/%u/up",
         "pattern write tinyfleet/plant/%u/presence",
     ]
-    assert rights[3::5] == ["user @north", "user @south"]
+    assert rights[3:17:7] == ["user @north", "user @south"]
     assert "topic readwrite tinyfleet/plant/gateway/south/presence" in rights
+    assert rights[17:] == [
+        "user ~line-tool",
+        "topic write tinyfleet/plant/request/line-tool",
+        "topic read tinyfleet/plant/answer/line-tool",
+    ]
     for fleet, gateway in (("plant\nx", "a"), ("plant", "a\nx"), ("+", "a"), ("plant", "#")):
         with pytest.raises(KeyStoreError, match="not a valid"):
             broker_config.access(template, fleet, [gateway])

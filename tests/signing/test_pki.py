@@ -36,6 +36,7 @@ def _certify(authority: pki.CertificateAuthority, subject: Subject, term: Validi
         Subject(Role.GATEWAY, "hall-north"),
         Subject(Role.GATEWAY, "g" * 63),  # the longest name that the schema allows, after the prefix
         Subject(Role.DEVICE, "d" * 63),
+        Subject(Role.CLIENT, "c" * 63),
     ],
     ids=str,
 )

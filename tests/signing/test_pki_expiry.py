@@ -73,8 +73,8 @@ def test_only_gateways_with_a_valid_certificate_are_admitted(tmp_path: Path) -> 
         issuer.issue(tmp_path / "a", Subject(Role.GATEWAY, name), KeyKind.P256, ValidityPeriod(NOW, days))
     issuer.issue(tmp_path / "a", PUMP, KeyKind.P256, ValidityPeriod(NOW, 400))
     issuer.revoke(Subject(Role.GATEWAY, "stolen"), ValidityPeriod(NOW, 365))
-    assert pki_expiry.admitted_gateways(issuer.store, NOW) == ("north", "south")
-    assert pki_expiry.admitted_gateways(issuer.store, NOW + timedelta(days=20)) == ("south",)
+    assert pki_expiry.admitted(issuer.store, Role.GATEWAY, NOW) == ("north", "south")
+    assert pki_expiry.admitted(issuer.store, Role.GATEWAY, NOW + timedelta(days=20)) == ("south",)
 
 
 def test_due_are_the_newest_certificates_that_end_soon(tmp_path: Path) -> None:

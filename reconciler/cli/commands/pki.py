@@ -34,7 +34,7 @@ from signing.pki_keys import KeyKind
 from signing.pki_store import CertificateStore, Issuer
 
 CA_DAYS, CRL_DAYS = 7300, 365
-DAYS = {Role.BROKER: 730, Role.GATEWAY: 730, Role.DEVICE: 3650}
+DAYS = {Role.BROKER: 730, Role.GATEWAY: 730, Role.DEVICE: 3650, Role.CLIENT: 730}
 MAX_DAYS = 36500
 WARN_DAYS = EXPIRES_SOON.days
 CA = click.option("--ca", "directory", type=DIRECTORY, required=True, help="Directory of the certificate authority.")
@@ -171,8 +171,8 @@ def issue(  # noqa: PLR0913, PLR0917 - one parameter for each option
             else:
                 made = issuer.issue_for_csr(csr, out / f"{subject.name}.crt", subject, term)
             issued.append(IssuedFile(str(subject), out / f"{subject.name}.crt", made.not_valid_after_utc))
-    if role is Role.GATEWAY:
-        note("run `tinyfleet pki broker-config` again, so that the broker knows the gateway")
+    if role in {Role.GATEWAY, Role.CLIENT}:
+        note(f"run `tinyfleet pki broker-config` again, so that the broker knows the {role.value}")
 
 
 @command.command()
@@ -329,9 +329,9 @@ def broker_config(directory: Path, broker: str, out: Path, folder: PurePath | No
         store = CertificateStore(directory)
         listener = broker_files.Listener(folder or out.absolute(), Subject(Role.BROKER, broker), port, bind)
         revoked = store.crl().public_bytes(Encoding.PEM)
-        access = broker_files.access(
-            _template("mosquitto-acl.conf"), store.fleet, pki_expiry.admitted_gateways(store, datetime.now(UTC))
-        )
+        now = datetime.now(UTC)
+        gateways, clients = (pki_expiry.admitted(store, role, now) for role in (Role.GATEWAY, Role.CLIENT))
+        access = broker_files.access(_template("mosquitto-acl.conf"), store.fleet, gateways, clients)
         out.mkdir(parents=True, exist_ok=True)
         key_files.write_public(out / "ca.crt", pki_store.pem(store.certificate))
         key_files.write_public(out / "ca.crl", revoked)
