@@ -13,7 +13,7 @@ import re
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +40,12 @@ CONGESTED = 10_000  # events that wait; beyond that nothing more is read, and th
 UNKNOWN_MAX = 1000
 MESSAGE_BYTES_MAX = BLOCK_BYTES_MAX + 64
 PRESENT, ABSENT = b"1", b"0"
+REQUEST_BYTES_MAX = 4608  # of the broker (systemd/mosquitto.conf)
+TOPIC_ENDS = frozenset({"up", "down", "presence"})  # never the name of a client (signing/pki.py)
 TOPIC_LEVEL = re.compile(r"[^/+#\0]+")
+
+
+OnRequest = Callable[[str, bytes], None]  # the name of the client, and its message
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ class MqttLink:
         self.statistics = LinkStatistics()
         self.broker_certificate_ends: datetime | None = None  # what the broker showed at the last connection
         self._devices = frozenset(devices)
+        self._on_request: OnRequest | None = None
         self._settings = settings
         expiry_s = settings.question_expiry_s
         self._question_properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=expiry_s)
@@ -96,6 +102,21 @@ class MqttLink:
     def serve(self, devices: Iterable[DeviceId]) -> None:
         """Serve these devices from now on; all others are counted as unknown."""
         self._devices = frozenset(devices)
+
+    def serve_requests(self, on_request: OnRequest | None) -> None:
+        """Hand on the requests of clients from now on (docs/specs/operations.md); None: stop."""
+        if self._client.is_connected() and (self._on_request is None) != (on_request is None):
+            topic = f"{self._base}/request/+"
+            if on_request is None:
+                self._client.unsubscribe(topic)
+            else:
+                self._client.subscribe(topic, 1)
+        self._on_request = on_request
+
+    def answer(self, client: str, payload: bytes) -> None:
+        """Publish a message to a client."""
+        if self._client.is_connected():
+            self._client.publish(f"{self._base}/answer/{client}", payload, qos=1, properties=self._block_properties)
 
     def send(self, device: DeviceId, turn: Turn) -> None:
         """Publish a turn, with pauses between blocks if the device needs them."""
@@ -183,9 +204,13 @@ class MqttLink:
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         payload = message.payload
+        device_name, _, what = message.topic.removeprefix(f"{self._base}/").rpartition("/")
+        if device_name == "request" and what not in TOPIC_ENDS:
+            if self._on_request is not None and len(payload) <= REQUEST_BYTES_MAX:
+                self._on_request(what, bytes(payload))
+            return
         if len(payload) > MESSAGE_BYTES_MAX:
             return
-        device_name, _, what = message.topic.removeprefix(f"{self._base}/").rpartition("/")
         device = DeviceId(device_name)
         if device not in self._devices:
             if len(self.statistics.unknown) < UNKNOWN_MAX and payload != ABSENT:
@@ -255,7 +280,8 @@ class MqttLink:
         if reason.is_failure:
             self._events.put_nowait(LinkState(up=False, why=f"the broker refused the connection: {reason}"))
             return
-        client.subscribe([(f"{self._base}/+/up", 1), (f"{self._base}/+/presence", 1)])
+        requests = [(f"{self._base}/request/+", 1)] if self._on_request is not None else []
+        client.subscribe([(f"{self._base}/+/up", 1), (f"{self._base}/+/presence", 1), *requests])
         client.publish(self._presence, PRESENT, qos=1, retain=True)
 
     def _on_subscribe(

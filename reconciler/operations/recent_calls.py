@@ -42,6 +42,11 @@ class RecentCalls(Generic[Key, Answer]):
         self._kept: OrderedDict[Key, int] = OrderedDict()  # answers, the oldest first, with their sizes
         self._bytes = 0
 
+    def knows(self, key: Key, now_s: float) -> bool:
+        """Return whether a call is one of the last ten minutes."""
+        self._forget(now_s)
+        return key in self._records
+
     def begin(self, key: Key, now_s: float) -> tuple[CallState, Answer | None]:
         """Look up a call; one that is new counts as running from now on."""
         self._forget(now_s)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operations of one node, and how they are performed. For the event loop's thread only."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+
+from reconciler.operations.codes import AnswerCode, OperationFailed
+from reconciler.operations.descriptors import digest, size_mismatch
+from reconciler.operations.limits import DATA_BYTES_MAX, NESTING_MAX
+from reconciler.operations.resolution import Capability, Dispatch, NodeLoad, OperationRequest, Refuse, Server, resolve
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call of an operation, after it was matched."""
+
+    data: bytes
+    caller: str  # a client or, for an operation that a function calls, that function
+    call: bytes
+    expires_s: float  # of the clock `time.monotonic`
+    depth: int = 0  # how many functions wait for it
+
+
+Perform = Callable[[Invocation], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedOperation:
+    """An operation of this node."""
+
+    capability: Capability
+    perform: Perform
+    load: Callable[[], NodeLoad] = NodeLoad  # a load of 0 for what is done at once
+
+
+class OperationNode:
+    """What this node can do."""
+
+    def __init__(self, name: str) -> None:
+        self.server = Server(name)
+        self._offered: Mapping[str, OfferedOperation] = {}
+
+    @property
+    def name(self) -> str:
+        """The node's name: that of its gateway."""
+        return self.server.name
+
+    @property
+    def capabilities(self) -> tuple[Capability, ...]:
+        """Return what the node offers."""
+        return tuple(each.capability for each in self._offered.values())
+
+    def offer(self, offered: Mapping[str, OfferedOperation]) -> None:
+        """Offer exactly these operations, by their names."""
+        self._offered = dict(offered)
+
+    def resolve(self, request: OperationRequest, now_s: float) -> Dispatch | Refuse:
+        """Decide whether this node takes a request."""
+        offered = self._offered.get(request.operation)
+        known = (offered.capability,) if offered is not None else ()
+        loads = {self.name: offered.load()} if offered is not None else {}
+        found = resolve(request, known, loads, self.server, now_s)
+        if isinstance(found, Dispatch | Refuse):
+            return found
+        return Refuse(AnswerCode.NO_SUCH_OPERATION, f"no node here has the operation {request.operation}")
+
+    async def perform(self, operation: str, invocation: Invocation) -> bytes:
+        """Perform an operation that took a request; the result has the size that its outputs give it."""
+        offered = self._offered.get(operation)
+        if offered is None:  # Git has changed since the request was taken
+            raise OperationFailed(AnswerCode.NO_SUCH_OPERATION, f"no node has the operation {operation} any more")
+        try:
+            async with asyncio.timeout_at(_loop_time(invocation.expires_s)):
+                result = await offered.perform(invocation)
+        except TimeoutError as late:
+            raise OperationFailed(AnswerCode.DEADLINE, "the deadline passed before the work was done") from late
+        if len(result) > DATA_BYTES_MAX:
+            raise OperationFailed(AnswerCode.TOO_LARGE, f"the result has {len(result)} bytes")
+        wrong = size_mismatch(offered.capability.outputs, len(result))
+        if wrong is not None:
+            raise OperationFailed(AnswerCode.FUNCTION_FAILED, f"the result is not what it offers: {wrong}")
+        return result
+
+    async def call_inside(self, operation: str, invocation: Invocation) -> bytes:
+        """Perform an operation for a function of this node, with the rules for requests."""
+        inner = replace(invocation, depth=invocation.depth + 1)
+        if inner.depth > NESTING_MAX:
+            raise OperationFailed(AnswerCode.LOOP, f"more than {NESTING_MAX} operations wait for each other")
+        offered = self._offered.get(operation)
+        descriptor = digest(offered.capability.inputs) if offered is not None else b""
+        request = OperationRequest(operation, descriptor, len(inner.data), inner.expires_s)
+        resolved = self.resolve(request, time.monotonic())
+        if isinstance(resolved, Refuse) and resolved.code is not AnswerCode.BUSY:  # it has a place already
+            raise OperationFailed(resolved.code, resolved.why)
+        return await self.perform(operation, inner)
+
+
+def _loop_time(expires_s: float) -> float:
+    """Return a time of `time.monotonic` as one of the loop, whose clock a test may have replaced."""
+    return asyncio.get_running_loop().time() + expires_s - time.monotonic()

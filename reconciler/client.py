@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls operations of a gateway from a Python program (docs/functions.md).
+
+    settings = ClientSettings("broker.plant.example", "plant", "line-tool", ca=..., certificate=..., key=...)
+    with OperationClient(settings) as client:
+        rms = client.call("features.rms", window.tobytes())
+
+An `OperationClient` may be used by several threads. It asks again while no gateway has taken a request, which is safe:
+a call runs at most once.
+"""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from reconciler.bus.data_parts import DataParts
+from reconciler.bus.messages import (
+    AskMessage,
+    BusMessage,
+    DoneMessage,
+    PartMessage,
+    TakenMessage,
+    descriptor,
+    encode,
+    parse,
+    parts,
+)
+from reconciler.devices import strict_cbor
+from reconciler.devices.errors import Malformed
+from reconciler.errors import Unusable
+from reconciler.operations.codes import AnswerCode, OperationFailed
+from reconciler.operations.descriptors import DataDescriptor, digest
+from reconciler.operations.limits import CALL_BYTES, DATA_BYTES_MAX, DEADLINE_MS_MAX
+
+CONNECT_S = 10.0
+ASK_AGAIN_S = 2.0  # while no gateway has taken the request
+LATE_S = 1.0  # after its deadline, an answer may still be on its way
+
+
+class BrokerUnreachable(Unusable):
+    """The broker can't be reached, or refuses this client."""
+
+    reason: ClassVar[str] = "BrokerUnreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """The broker, and who asks: the files are those of `tinyfleet pki issue client`."""
+
+    host: str
+    fleet: str
+    client: str
+    port: int = 8883
+    ca: Path | None = None  # None: no TLS, which is acceptable only for a broker on the same machine
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperationResult:
+    """How a call ended well."""
+
+    data: bytes
+    node: str
+    microseconds: int  # on the gateway
+    taken_s: float | None  # from the request to its first acknowledgement
+
+
+@dataclass(frozen=True, slots=True)
+class AdvertisedOperation:
+    """An operation that a node lists."""
+
+    operation: str
+    node: str
+    inputs: DataDescriptor
+    outputs: DataDescriptor
+    provider: str
+    idempotent: bool
+
+
+class OperationClient:
+    """A connection to the broker, and the calls that wait for answers."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._base = f"tinyfleet/{settings.fleet}"
+        self._settings = settings
+        self._waiting: dict[bytes, queue.SimpleQueue[BusMessage]] = {}
+        self._listed: dict[str, AdvertisedOperation] = {}
+        self._ready = threading.Event()
+        self._refused = ""
+        self._client = self._made()
+
+    def __enter__(self) -> Self:
+        """Connect."""
+        try:
+            self._client.connect(self._settings.host, self._settings.port)
+        except OSError as error:
+            where = f"{self._settings.host}:{self._settings.port}"
+            raise BrokerUnreachable(f"can't connect to {where}: {error}") from error
+        self._client.loop_start()
+        if not self._ready.wait(CONNECT_S) or self._refused:
+            self.close()
+            raise BrokerUnreachable(self._refused or f"the broker did not answer within {CONNECT_S:g} s")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, why: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Disconnect."""
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect. Calls in progress end with their deadlines."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def call(
+        self,
+        operation: str,
+        data: bytes = b"",
+        *,
+        what: DataDescriptor | None = None,
+        timeout_s: float = 10.0,
+        call: bytes | None = None,
+    ) -> bytes:
+        """Call an operation and return its outputs, or raise `OperationFailed`.
+
+        `what` describes the data; without it, the data is taken for what the operation lists. `call` names a call of
+        before whose answer was lost: it does not run a second time.
+        """
+        return self.perform(operation, data, what=what, timeout_s=timeout_s, call=call).data
+
+    def perform(
+        self,
+        operation: str,
+        data: bytes = b"",
+        *,
+        what: DataDescriptor | None = None,
+        timeout_s: float = 10.0,
+        call: bytes | None = None,
+    ) -> OperationResult:
+        """Call an operation, and return how it went."""
+        if len(data) > DATA_BYTES_MAX:
+            raise OperationFailed(AnswerCode.TOO_LARGE, f"{len(data)} bytes are more than {DATA_BYTES_MAX}")
+        expected = what if what is not None else self._listed_inputs(operation, timeout_s)
+        deadline_ms = max(1, min(DEADLINE_MS_MAX, round(timeout_s * 1000)))
+        number = call if call is not None else secrets.token_bytes(CALL_BYTES)
+        before = parts(number, data)
+        ask = AskMessage(number, operation, expected, deadline_ms, None if before else data)
+        return self._exchange([*before, ask], number, deadline_ms)
+
+    def operations(self, *, timeout_s: float = 10.0) -> Sequence[AdvertisedOperation]:
+        """Return what the gateway offers."""
+        document = strict_cbor.load(self.perform("node.inspect", what=DataDescriptor(), timeout_s=timeout_s).data)
+        if not isinstance(document, dict):
+            raise OperationFailed(AnswerCode.FUNCTION_FAILED, "the gateway does not describe itself as a map")
+        found = [
+            AdvertisedOperation(
+                each["operation"],
+                each["node"],
+                descriptor(each["inputs"]),
+                descriptor(each["outputs"]),
+                each["provider"],
+                each["idempotent"],
+            )
+            for each in document["operations"]
+        ]
+        self._listed = {each.operation: each for each in found}
+        return found
+
+    # ------------------------------------------------------------ one exchange
+
+    def _listed_inputs(self, operation: str, timeout_s: float) -> DataDescriptor | bytes:
+        if operation not in self._listed:
+            self.operations(timeout_s=timeout_s)
+        known = self._listed.get(operation)
+        return digest(known.inputs) if known is not None else DataDescriptor()
+
+    def _exchange(self, messages: Sequence[BusMessage], call: bytes, deadline_ms: int) -> OperationResult:
+        arrived: queue.SimpleQueue[BusMessage] = queue.SimpleQueue()
+        self._waiting[call] = arrived
+        began_s = time.monotonic()
+        ends_s = began_s + deadline_ms / 1000 + LATE_S
+        taken_s: float | None = None
+        collected = DataParts()
+        try:
+            self._publish(messages, deadline_ms)
+            while True:
+                now_s = time.monotonic()
+                wait_s = ends_s - now_s if taken_s is not None else min(ASK_AGAIN_S, ends_s - now_s)
+                try:
+                    message = arrived.get(timeout=max(0.0, wait_s))
+                except queue.Empty:
+                    left_ms = round((ends_s - LATE_S - time.monotonic()) * 1000)
+                    if left_ms <= 0:
+                        why = "no gateway answered" if taken_s is None else "the node did not answer in time"
+                        raise OperationFailed(AnswerCode.DEADLINE, why) from None
+                    self._publish(messages, left_ms)
+                    continue
+                if isinstance(message, TakenMessage) and taken_s is None:
+                    taken_s = time.monotonic() - began_s
+                elif isinstance(message, PartMessage):
+                    collected.add("", message, now_s)
+                elif isinstance(message, DoneMessage):
+                    result = _result(message, collected, taken_s)
+                    if result is not None:
+                        return result
+        finally:
+            del self._waiting[call]
+
+    def _publish(self, messages: Sequence[BusMessage], expiry_ms: int) -> None:
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+        properties.MessageExpiryInterval = -(-expiry_ms // 1000)
+        for message in messages:
+            topic = f"{self._base}/request/{self._settings.client}"
+            self._client.publish(topic, encode(message), qos=1, properties=properties)
+
+    # ------------------------------------------------------------ the connection
+
+    def _made(self) -> Client:
+        settings = self._settings
+        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        if settings.ca is not None:
+            try:
+                context = ssl.create_default_context(cafile=str(settings.ca))
+                if settings.certificate is not None and settings.key is not None:
+                    context.load_cert_chain(settings.certificate, settings.key)
+            except (OSError, ssl.SSLError) as error:
+                named = ", ".join(str(each) for each in (settings.ca, settings.certificate, settings.key) if each)
+                raise BrokerUnreachable(f"can't set up TLS with {named}: {error}") from error
+            client.tls_set_context(context)
+        client.on_connect = self._on_connect
+        client.on_subscribe = lambda *_: self._ready.set()
+        client.on_message = self._on_message
+        return client
+
+    def _on_connect(
+        self, client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _more: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            self._refused = f"the broker refused the connection: {reason}"
+            self._ready.set()
+        else:
+            client.subscribe(f"{self._base}/answer/{self._settings.client}", 1)
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        try:
+            parsed = parse(bytes(message.payload))
+        except Malformed:
+            return
+        waiting = self._waiting.get(parsed.call)
+        if waiting is not None:
+            waiting.put(parsed)
+
+
+def _result(message: DoneMessage, collected: DataParts, taken_s: float | None) -> OperationResult | None:
+    """Return how a call ended; None: its parts are not complete, so it is asked again."""
+    if isinstance(message.data, str):
+        raise OperationFailed(message.code, message.data)
+    data = message.data if message.data is not None else collected.take("", message.call)
+    return OperationResult(data, message.node, message.microseconds, taken_s) if data is not None else None
