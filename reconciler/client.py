@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import queue
 import secrets
+import socket
 import ssl
 import threading
 import time
@@ -244,6 +245,7 @@ class OperationClient:
                 named = ", ".join(str(each) for each in (settings.ca, settings.certificate, settings.key) if each)
                 raise BrokerUnreachable(f"can't set up TLS with {named}: {error}") from error
             client.tls_set_context(context)
+        client.on_socket_open = _send_at_once
         client.on_connect = self._on_connect
         client.on_subscribe = lambda *_: self._ready.set()
         client.on_message = self._on_message
@@ -266,6 +268,12 @@ class OperationClient:
         waiting = self._waiting.get(parsed.call)
         if waiting is not None:
             waiting.put(parsed)
+
+
+def _send_at_once(_client: Client, _data: object, opened: object) -> None:
+    """Turn Nagle's algorithm off: it would hold a small message back until the broker acknowledges the one before."""
+    if isinstance(opened, socket.socket):
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _result(message: DoneMessage, collected: DataParts, taken_s: float | None) -> OperationResult | None:

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,6 +25,7 @@ from reconciler.model import (
     BucketNeed,
     Function,
     FunctionId,
+    FunctionLimits,
     FunctionNeeds,
     FunctionSource,
     ItemDescriptor,
@@ -52,7 +54,8 @@ def function(
 
 
 RMS = function("rms", EXAMPLE.read_bytes(), ValueDescriptor(name="rms", dtype=ValueElement.INT32, shape=(3,)))
-LOOPS = function("loops", LOOP, WINDOW)
+_LOOP = function("loops", LOOP, WINDOW)
+LOOPS = replace(_LOOP[0], limits=FunctionLimits(fuel=1 << 40)), _LOOP[1]
 KEEPS = function(
     "keeps",
     module(KEEP, imports=APPEND, pages=2),
