@@ -162,7 +162,16 @@ int tf_agent_infer(struct tf_agent *agent, const uint8_t *input, size_t length, 
 void tf_agent_input_missing(struct tf_agent *agent)
 {
     agent->work.flags |= TF_FLAG_INPUT;
+    tf_agent_reset_state(agent);
     tf_trial_input_missing(agent);
+}
+
+void tf_agent_reset_state(struct tf_agent *agent)
+{
+    const struct tf_running *running = &agent->running;
+    if (running->engine != NULL && running->engine->open(&running->pack, &agent->arena) != TF_OK) {
+        agent->work.flags |= TF_FLAG_INFERENCE; /* it has opened the same pack before */
+    }
 }
 
 const struct tf_identity *tf_agent_identity(const struct tf_agent *agent)

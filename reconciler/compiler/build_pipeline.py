@@ -61,6 +61,7 @@ _HEAD_MODES = {
 }
 _THRESHOLD_ENCODINGS = {DecisionMode.RECONSTRUCTION: ParameterEncoding.RECONSTRUCTION_ERROR}
 _ORACLE_SAMPLES = 4
+_ORACLE_STEPS = 24  # of a model with state
 NETWORK_SUFFIXES = (".tflite", ".lite", ".keras", ".zip")
 # Packages on which the bytes or the figures of a build may depend, by the module that is imported.
 _TOOLS = {
@@ -262,6 +263,7 @@ class BuildPipeline:
             inputs,
             [item for item in outputs if item.tensor is not None],
             network.input_orders,
+            SectionId.STATE in pack.sections,
         )
         _compare_with_oracle(network.data, int8.run)
         head = pack.section(SectionId.HEAD)
@@ -330,10 +332,13 @@ def _reproduce_golden_vectors(data: bytes) -> tuple[int, int]:
 
 
 def _compare_with_oracle(data: bytes, oracle: Callable[[Sequence[Ints]], list[Ints]]) -> None:
-    """Compare the pack with the oracle on a few random inputs; a difference is a bug of the compiler."""
+    """Compare the pack with the oracle on a few random inputs; a difference is a bug of the compiler.
+
+    If the model has state, the inputs are a sequence from the initial state, of both sides.
+    """
     reference = ReferenceInterpreter(data)
     rng = np.random.default_rng(len(data))
-    for _ in range(_ORACLE_SAMPLES):
+    for _ in range(_ORACLE_STEPS if SectionId.STATE in reference.pack.sections else _ORACLE_SAMPLES):
         inputs = [rng.integers(-128, 128, source.elements) for source in reference.inputs]
         computed = reference.run([x.astype(np.int8).tobytes() for x in inputs]).outputs
         for ours, theirs in zip(computed, oracle(inputs), strict=False):  # ours may end with a decision

@@ -112,6 +112,37 @@ def _small() -> Iterator[tuple[str, bytes]]:
     yield "pad and concatenation", model.finish([x], [y])
 
 
+def models_with_state() -> Iterator[tuple[str, bytes]]:
+    """Return a part of a tensor, a window over time, and a delay, whose variable is assigned before it is used."""
+    model = Model()
+    x, y = model.tensor([1, 3, 4, 2], 0.05, 3), model.tensor([1, 3, 2, 2], 0.05, 3)
+    bounds = [model.constant(values) for values in ([0, 0, 1, 0], [1, 3, 3, 2], [1, 1, 1, 1])]
+    model.operator("STRIDED_SLICE", [x, *bounds], [y], table="StridedSliceOptions")
+    yield "slice", model.finish([x], [y])
+    model = Model()
+    x, past, rows = (model.tensor([1, n, 1, 2], 0.05, 3) for n in (1, 4, 5))
+    kept = model.variable([1, 4, 1, 2], 0.05, 3, np.full((1, 4, 1, 2), -7, np.int8))
+    model.operator("READ_VARIABLE", [kept], [past])
+    model.operator("CONCATENATION", [past, x], [rows], table="ConcatenationOptions", axis=1)
+    younger = model.tensor([1, 4, 1, 2], 0.05, 3)
+    bounds = [model.constant(values) for values in ([0, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1])]
+    model.operator("STRIDED_SLICE", [rows, *bounds], [younger], table="StridedSliceOptions", beginMask=13, endMask=15)
+    model.operator("ASSIGN_VARIABLE", [kept, younger], [])
+    w = model.tensor((3, 5, 1, 2), [0.01, 0.02, 0.03], data=_int8(7, 3, 5, 1, 2))
+    b = model.tensor([3], 0.001, kind="INT32", data=np.array([5, -600, 70], np.int32))
+    y = model.tensor([1, 1, 1, 3], 0.4, -7)
+    options = {"padding": 1, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    model.operator("CONV_2D", [rows, w, b], [y], table="Conv2DOptions", **options)
+    yield "window over time", model.finish([x], [y])
+    model = Model()
+    x, past, y = model.tensor([1, 6], 0.05, 3), model.tensor([1, 6], 0.05, 3), model.tensor([1, 6], 0.1, 5)
+    kept = model.variable([1, 6], 0.05, 3, np.full((1, 6), 3, np.int8))
+    model.operator("READ_VARIABLE", [kept], [past])
+    model.operator("ASSIGN_VARIABLE", [kept, x], [])
+    model.operator("ADD", [past, x], [y], table="AddOptions")
+    yield "delay", model.finish([x], [y])
+
+
 def good_packs() -> dict[str, bytes]:
     """Return all packs of the vectors, by name."""
     packs = {name: build_network(model).data for name, model in _small()}
@@ -143,7 +174,7 @@ def good_packs() -> dict[str, bytes]:
     packs["threshold int8"] = build_threshold_pack(
         weights, threshold=-5, shift=0, element=ElementType.INT8, inputs=[range(8), [127, -128] * 4]
     )
-    return packs | forest_packs()
+    return packs | forest_packs() | {name: build_network(model).data for name, model in models_with_state()}
 
 
 def _edited(packs: dict[str, bytes]) -> Iterator[dict[str, Any]]:

@@ -346,6 +346,116 @@ def transposed(draw: Draw) -> bytes:
     return model.finish([first], [y])
 
 
+def slices(draw: Draw) -> bytes:
+    """Parts of a tensor: by STRIDED_SLICE, SLICE, SPLIT or SPLIT_V, one after another."""
+    scale, zero = draw.scale(), draw.zero()
+    rank = draw.size(1, 4)
+    shape = [draw.size(1, 6) for _ in range(rank)]
+    model = Model()
+    at = first = model.tensor(shape, scale, zero)
+    for _ in range(draw.size(1, 2)):
+        kind = draw(st.sampled_from(["STRIDED_SLICE", "SLICE", "SPLIT_V", "SPLIT"]))
+        begins = [draw.size(0, d - 1) for d in shape]
+        ends = [draw.size(b + 1, d) for b, d in zip(begins, shape, strict=True)]
+        if kind == "STRIDED_SLICE":
+            masks = draw.size(0, 15), draw.size(0, 15)
+            steps = [draw.size(1, 2) if axis in {0, rank - 1} and shape[axis] % 2 == 0 else 1 for axis in range(rank)]
+            begins = [0 if masks[0] >> axis & 1 or steps[axis] > 1 else b for axis, b in enumerate(begins)]
+            ends = [shape[axis] if masks[1] >> axis & 1 or steps[axis] > 1 else e for axis, e in enumerate(ends)]
+            shape = [len(range(b, e, s)) for b, e, s in zip(begins, ends, steps, strict=True)]
+            target = model.tensor(shape, scale, zero)
+            bounds = [model.constant(values) for values in (begins, ends, steps)]
+            model.operator(
+                kind, [at, *bounds], [target], table="StridedSliceOptions", beginMask=masks[0], endMask=masks[1]
+            )
+        elif kind == "SLICE":
+            to_end = draw(st.booleans())
+            sizes = [d - b if to_end else e - b for b, e, d in zip(begins, ends, shape, strict=True)]
+            shape = sizes
+            target = model.tensor(shape, scale, zero)
+            given = [-1] * rank if to_end else sizes
+            model.operator(kind, [at, model.constant(begins), model.constant(given)], [target], table="SliceOptions")
+        else:
+            axis = draw.size(0, rank - 1)
+            count = draw.size(1, shape[axis]) if kind == "SPLIT_V" else draw.size(1, 2) if shape[axis] % 2 == 0 else 1
+            sizes = [shape[axis] // count] * count if kind == "SPLIT" else [1] * (count - 1) + [shape[axis] - count + 1]
+            parts = [model.tensor([*shape[:axis], size, *shape[axis + 1 :]], scale, zero) for size in sizes]
+            axes = model.constant(axis - draw.size(0, 1) * rank)
+            inputs = [axes, at] if kind == "SPLIT" else [at, model.constant(sizes), axes]
+            model.operator(kind, inputs, parts, table=f"{kind.title().replace('_', '')}Options", numSplits=count)
+            chosen = draw.size(0, count - 1)
+            target, shape = parts[chosen], [*shape[:axis], sizes[chosen], *shape[axis + 1 :]]
+        at = target
+    y = model.tensor(shape, draw.scale(), draw.zero())
+    model.operator("QUANTIZE", [at], [y], table="QuantizeOptions")
+    return model.finish([first], [y, at] if draw(st.booleans()) else [y])
+
+
+def streaming(draw: Draw) -> bytes:
+    """Layers that keep what they need of the past in variables: windows over time, sums and delays."""
+    model = Model()
+    scale, zero = draw.scale(), draw.zero()
+    rows, width, depth = draw.size(1, 3), draw.size(1, 3), draw.size(1, 5)
+    at = first = model.tensor([1, rows, width, depth], scale, zero)
+    outputs = []
+    for _ in range(draw.size(1, 3)):
+        kind = draw(st.sampled_from(["window", "window", "sum", "delay"]))
+        kept = draw.size(1, 5) if kind == "window" else rows
+        initial = np.full((1, kept, width, depth), draw.zero(), np.int8)
+        variable = model.variable(initial.shape, scale, zero, initial)
+        past = model.tensor(initial.shape, scale, zero)
+        model.operator("READ_VARIABLE", [variable], [past])
+        if kind == "window":
+            at = _window(draw, model, (variable, past, at), (scale, zero), (kept, rows, width, depth))
+            shape = (draw.size(1, 5), draw.size(1, kept + rows), 1, depth)
+            w = model.tensor(shape, draw.scales(shape[0]), data=draw.int8(shape))
+            b = model.tensor([shape[0]], 0.01, kind="INT32", data=np.arange(shape[0], dtype=np.int32) * 100)
+            rows, depth, scale, zero = kept + rows - shape[1] + 1, shape[0], draw.scale(), draw.zero()
+            y = model.tensor([1, rows, width, depth], scale, zero)
+            options = {"padding": 1, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+            model.operator("CONV_2D", [at, w, b], [y], table="Conv2DOptions", **options)
+            at = y
+        elif kind == "sum":
+            total = model.tensor([1, rows, width, depth], scale, zero)
+            model.operator("ADD", [past, at], [total], table="AddOptions")
+            model.operator("ASSIGN_VARIABLE", [variable, total], [])
+            at = total
+        else:  # what was assigned one inference ago
+            model.operator("ASSIGN_VARIABLE", [variable, at], [])
+            if draw(st.booleans()):
+                both = model.tensor([1, rows, width, depth], scale, zero)
+                model.operator("ADD", [past, at], [both], table="AddOptions")
+                past = both
+            at = past
+        if draw.size(0, 3) == 0:
+            outputs.append(at)
+    flat = model.tensor([1, rows * width * depth], scale, zero)
+    model.operator("RESHAPE", [at, model.constant([1, rows * width * depth])], [flat], table="ReshapeOptions")
+    y = model.tensor([1, rows * width * depth], draw.scale(), draw.zero())
+    model.operator("QUANTIZE", [flat], [y], table="QuantizeOptions")
+    return model.finish([first], [*outputs, y])
+
+
+def _window(
+    draw: Draw,
+    model: Model,
+    tensors: tuple[int, int, int],
+    quantization: tuple[float, int],
+    sizes: tuple[int, int, int, int],
+) -> int:
+    """Join what was kept with the new rows, and keep the younger ones; sometimes in an order that has no short form."""
+    (variable, past, new), (kept, rows, width, depth) = tensors, sizes
+    joined = model.tensor([1, kept + rows, width, depth], *quantization)
+    order = [new, past] if draw.size(0, 4) == 0 else [past, new]
+    model.operator("CONCATENATION", order, [joined], table="ConcatenationOptions", axis=1)
+    younger = model.tensor([1, kept, width, depth], *quantization)
+    begin = rows if draw.size(0, 4) else 0
+    bounds = [model.constant(v) for v in ([0, begin, 0, 0], [0, begin + kept, 0, 0], [1, 1, 1, 1])]
+    model.operator("STRIDED_SLICE", [joined, *bounds], [younger], table="StridedSliceOptions", beginMask=13, endMask=13)
+    model.operator("ASSIGN_VARIABLE", [variable, younger], [])
+    return joined
+
+
 def in_device_layout(network: NetworkPack, inputs: Sequence[np.ndarray[Any, Any]]) -> list[bytes]:
     """Return the inputs of a model's file as the pack takes them."""
     pairs = zip(inputs, network.input_orders, strict=True)
@@ -387,5 +497,7 @@ KINDS = {
         residual,
         padded,
         transposed,
+        slices,
+        streaming,
     )
 }

@@ -28,7 +28,7 @@ PACKS = good_packs()
 EXAMPLES = int(os.environ.get("TINYFLEET_EXAMPLES", "60"))
 STRUCTURE = {
     PackKind.THRESHOLD: (SectionId.THRESHOLD, SectionId.IO),
-    PackKind.NEURAL_NETWORK: (SectionId.TENSORS, SectionId.PLAN, SectionId.HEAD, SectionId.IO),
+    PackKind.NEURAL_NETWORK: (SectionId.TENSORS, SectionId.PLAN, SectionId.HEAD, SectionId.STATE, SectionId.IO),
     PackKind.TREE_ENSEMBLE: (SectionId.FOREST, SectionId.FEATURES, SectionId.IO),
 }
 

@@ -57,6 +57,17 @@ def _stateful() -> bytes:
     return model.finish([x], [y])
 
 
+def _variable(values: np.ndarray[tuple[int, ...], np.dtype[np.int8]], scale: float = 0.1) -> bytes:
+    """Return a model that reads a variable, with initial values and a scale."""
+    model = Flat()
+    x, past, y = model.tensor([1, 4]), model.tensor([1, 4], scale), model.tensor([1, 4])
+    kept = model.variable([1, len(values)], 0.1, 0, values)
+    model.operator("READ_VARIABLE", [kept], [past])
+    model.operator("ASSIGN_VARIABLE", [kept, x], [])
+    model.operator("ADD", [past, x], [y], table="AddOptions")
+    return model.finish([x], [y])
+
+
 def _float(weights: str = "FLOAT32") -> bytes:
     model = Flat()
     x, y = model.tensor([1, 4], kind="FLOAT32"), model.tensor([1, 2], kind="FLOAT32")
@@ -122,7 +133,10 @@ def _several() -> bytes:
         (lambda: _custom(b"Teleport"), r"operator 0 \(CUSTOM Teleport\) is not supported: docs/build\.md lists"),
         (_svdf, r"operator 0 \(SVDF, layer 'stream/svdf'\) is not supported: use 1-D convolutions"),
         (_lstm, r"operator 0 \(UNIDIRECTIONAL_SEQUENCE_LSTM\) is not supported: use 1-D convolutions"),
-        (_stateful, r"operator 1 \(VAR_HANDLE\) is not supported: packs keep no state between inferences"),
+        (_stateful, r"operator 2 \(READ_VARIABLE\): the variable '' has no initial values: convert the model again"),
+        (lambda: _variable(np.array([1, 2, 3, 4], np.int8)), r"READ_VARIABLE\).* start from different values"),
+        (lambda: _variable(np.zeros(5, np.int8)), r"has 5 initial values of type INT8, but is used as 4 of type INT8"),
+        (lambda: _variable(np.zeros(4, np.int8), 0.2), r"ASSIGN_VARIABLE\).* with several types, sizes or scales"),
         (_float, r"operator 0 \(FULLY_CONNECTED\): this is a float model; quantize the whole model to full int8"),
         (lambda: _float("INT8"), "this is a hybrid model: its weights are int8, but it computes in float; quantize"),
         (_half, r"operator 0 \(DEQUANTIZE\): this is a float model; quantize"),

@@ -24,6 +24,7 @@ class Model:
         self._graph.tensors, self._graph.operators = [], []
         self._graph.inputs, self._graph.outputs = [], []
         self._model.subgraphs = [self._graph]
+        self._variables = 0
 
     def tensor(  # noqa: PLR0913 - a tensor of the schema has that many fields
         self,
@@ -71,6 +72,28 @@ class Model:
             for field, value in options.items():
                 setattr(item.builtinOptions, field, value)
         self._graph.operators.append(item)
+
+    def variable(self, shape: Sequence[int], scale: float, zero_point: int, data: npt.NDArray[Any]) -> int:
+        """Add a variable and its initial values, which a second graph assigns; return its handle in the main graph."""
+        main = self._graph
+        if len(self._model.subgraphs) == 1:
+            initializer = schema.SubGraphT()
+            initializer.tensors, initializer.operators, initializer.inputs, initializer.outputs = [], [], [], []
+            self._model.subgraphs.append(initializer)
+            self.operator("CALL_ONCE", [], [], table="CallOnceOptions", initSubgraphIndex=1)
+        self._variables += 1
+        handle = self._handle()
+        self._graph = self._model.subgraphs[1]
+        self.operator("ASSIGN_VARIABLE", [self._handle(), self.tensor(shape, scale, zero_point, data=data)], [])
+        self._graph = main
+        return handle
+
+    def _handle(self) -> int:
+        handle = self.tensor([], kind="RESOURCE")
+        self._graph.tensors[handle].quantization = None
+        name = f"variable_{self._variables}"
+        self.operator("VAR_HANDLE", [], [handle], table="VarHandleOptions", container="", sharedName=name)
+        return handle
 
     def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """Return the file."""

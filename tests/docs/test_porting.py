@@ -26,7 +26,7 @@ def test_the_loop_calls_the_same_functions_as_the_boards() -> None:
         *(ROOT / "firmware" / "ports" / "bare").glob("*.c"),
         *(ROOT / "firmware" / "ports" / "shared").glob("*.c"),
     ]
-    assert len(loop) == 5
+    assert len(loop) == 6
     assert loop <= set(re.findall(r"tf_agent_\w+", "".join(path.read_text(encoding="utf-8") for path in sources)))
 
 

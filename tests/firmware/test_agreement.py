@@ -19,6 +19,7 @@ from reconciler.compiler.pack import (
     io_section,
     operators,
     pack_format,
+    state_section,
     tunable_parameters_section,
     wide_forms,
 )
@@ -119,6 +120,10 @@ FIGURES = [
     ("src/engine/network.c", "KIND", pack_format.PackKind.NEURAL_NETWORK),
     ("src/engine/network.c", "NO_PARAMETER", decision_head.NO_PARAMETER),
     ("src/engine/plan.h", "TF_OPERATOR_COUNT", len(operators.OPERATORS)),
+    ("src/engine/plan.h", "TF_OPERATOR_SLICE", operators.Slice.NUMBER),
+    ("src/engine/plan.h", "TF_OPERATOR_STATE", operators.STATE),
+    ("src/engine/state.c", "STATES_MAX", state_section.MAX_STATES),
+    ("src/engine/io.c", "STEPS_MAX", golden_section.MAX_STEPS),
 ]
 
 

@@ -40,6 +40,7 @@ from reconciler.compiler.tflite.network_pack import Decision, build_network
 from tests.compiler.make_vectors import good_packs
 from tests.compiler.random_forests import random_forest
 from tests.compiler.random_networks import KINDS, Draw, in_device_layout, oracle_and_network
+from tests.compiler.test_streaming import HOSTILE_STATES, with_section
 from tests.firmware.conftest import build
 from tests.firmware.extremes import ANY, FAST, extreme_packs
 
@@ -291,6 +292,12 @@ def test_a_wrong_golden_vector_is_found(engine: Engine) -> None:
         assert done.first_wrong_golden == len(ReferenceInterpreter(PACKS[name]).golden) - 1
 
 
+@pytest.mark.parametrize("name", sorted(HOSTILE_STATES))
+def test_a_hostile_state_is_refused(engine: Engine, name: str) -> None:
+    pack = with_section(disassemble(PACKS["delay"]), SectionId.STATE, HOSTILE_STATES[name])
+    assert engine.run(pack, arena_bytes=ARENA_BYTES).verdict == ERR_PACK
+
+
 def test_input_of_another_length_is_refused(engine: Engine) -> None:
     for name in ("conv same", "forest isolation"):
         pack = PACKS[name]
@@ -306,5 +313,5 @@ def test_each_refusal_has_its_number(engine: Engine) -> None:
     assert engine.run(pack, arena_bytes=needed - 1).verdict == ERR_ARENA
     assert engine.run(pack[:5] + b"\x03" + pack[6:]).verdict == ERR_KIND
     plan = pack.index(bytes([0, 12]), 100)  # the record begins with operator 0 and its twelve words
-    assert engine.run(pack[:plan] + b"\x0d" + pack[plan + 1 :]).verdict == ERR_OPERATOR
+    assert engine.run(pack[:plan] + b"\x0e" + pack[plan + 1 :]).verdict == ERR_OPERATOR
     assert engine.run(pack[:plan] + b"\x01" + pack[plan + 1 :]).verdict == ERR_PACK

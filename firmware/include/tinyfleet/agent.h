@@ -63,8 +63,14 @@ TF_MUST_CHECK int tf_agent_report(struct tf_agent *agent, uint8_t *reply, size_t
 /* Run the model on one input window and update the counters. TF_OK, TF_ERR_NOTHING, TF_ERR_INPUT, TF_ERR_BUSY while a session of a pipeline is open, or the engine's error. */
 TF_MUST_CHECK int tf_agent_infer(struct tf_agent *agent, const uint8_t *input, size_t length, struct tf_verdict *verdict);
 
-/* The sensor gave no data, or invalid data: sets flag 7 of the report. A trial stops waiting for inferences. */
+/*
+ * The sensor gave no data, or invalid data: sets flag 7 of the report, and resets the state of the model, since the next
+ * input does not follow the last one. A trial stops waiting for inferences.
+ */
 void tf_agent_input_missing(struct tf_agent *agent);
+
+/* Set the state of the model to its initial values: the next input does not follow the last one. Models without state ignore it. */
+void tf_agent_reset_state(struct tf_agent *agent);
 
 /* The device's identity, for topics and the serial address. Valid after tf_agent_boot(). */
 const struct tf_identity *tf_agent_identity(const struct tf_agent *agent);

@@ -49,12 +49,15 @@ struct tf_engine {
      * tf_pack_check(). Once this returns TF_OK, no input can make run() access memory outside the pack and the arena.
      */
     TF_MUST_CHECK int (*check)(const struct tf_pack *pack);
-    /* Set up the arena for this pack. */
+    /* Set up the arena for this pack. Calling it again sets the state of the model to its initial values. */
     TF_MUST_CHECK int (*open)(const struct tf_pack *pack, const struct tf_arena *arena);
-    /* Run golden vector number index with the default parameters: TF_OK, TF_ERR_GOLDEN, or TF_NO_MORE past the last one. */
+    /*
+     * Run golden vector number index with the default parameters: TF_OK, TF_ERR_GOLDEN, or TF_NO_MORE past the last one.
+     * The state of the model has its initial values before and after.
+     */
     TF_MUST_CHECK int (*golden)(const struct tf_pack *pack, const struct tf_arena *arena, uint32_t index);
     /*
-     * One inference. parameters: the values in force, one for each entry of the pack's table. input: the bytes of all
+     * One inference, which continues from the state that the one before has left. parameters: the values in force, one for each entry of the pack's table. input: the bytes of all
      * inputs, concatenated, aligned to 4. TF_ERR_INPUT: length is not what the model takes.
      */
     TF_MUST_CHECK int (*run)(const struct tf_pack *pack, const struct tf_arena *arena, const int32_t *parameters,

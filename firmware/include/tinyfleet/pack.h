@@ -18,6 +18,7 @@ enum tf_section_id {
     TF_SECTION_HEAD = 9,
     TF_SECTION_THRESHOLD = 10,
     TF_SECTION_LEARN = 11,
+    TF_SECTION_STATE = 12,
 };
 
 struct tf_section {
@@ -42,7 +43,7 @@ TF_MUST_CHECK struct tf_section tf_pack_section(const struct tf_pack *pack, enum
 /* TF_OK, or TF_NO_MORE past the last entry. */
 TF_MUST_CHECK int tf_pack_parameter(const struct tf_pack *pack, uint32_t index, struct tf_parameter_entry *entry);
 
-#define TF_GOLDEN_DIGESTS 1 /* flag of the section GOLDEN */
+#define TF_GOLDEN_DIGESTS 0x8000u /* in the second u16 of the section GOLDEN */
 
 /*
  * Is this the stage of a pipeline: a network whose golden vectors have digests? A port gives it no windows of a sensor. The

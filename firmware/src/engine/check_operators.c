@@ -54,7 +54,7 @@ static bool is_axis(uint32_t in, uint32_t out, uint32_t kernel, uint32_t stride,
            (uint64_t)(out - 1) * stride < (uint64_t)in + padding;
 }
 
-/* Rule 22: the scratch is in the arena, apart from input and output. */
+/* Rule 9: the scratch is in the arena, apart from input and output. */
 static bool is_scratch(const struct tf_net *net, const struct tf_record *record, uint64_t bytes)
 {
     const struct tf_tensor *x = input_of(net, record), *y = output_of(net, record);
@@ -223,15 +223,16 @@ bool tf_check_pad(const struct tf_net *net, const struct tf_record *record)
     return record->low == record->high;
 }
 
-bool tf_check_concatenation(const struct tf_net *net, const struct tf_record *record)
+bool tf_check_strided_copy(const struct tf_net *net, const struct tf_record *record)
 {
-    const struct tf_concatenation_record *part = (const struct tf_concatenation_record *)record;
-    const uint32_t elements = tf_elements(input_of(net, record));
-    if (part->block < 1 || elements % part->block != 0) {
+    const struct tf_strided_record *part = (const struct tf_strided_record *)record;
+    const bool is_slice = record->number == TF_OPERATOR_SLICE;
+    const uint32_t adjacent = tf_elements(is_slice ? output_of(net, record) : input_of(net, record));
+    const uint32_t strided = tf_elements(is_slice ? input_of(net, record) : output_of(net, record));
+    if (part->block < 1 || adjacent % part->block != 0) {
         return false;
     }
-    const uint32_t blocks = elements / part->block;
+    const uint32_t blocks = adjacent / part->block;
     const uint64_t first_end = (uint64_t)part->start + part->block;
-    return (blocks == 1 || first_end <= part->stride) &&
-           first_end + (uint64_t)(blocks - 1) * part->stride <= tf_elements(output_of(net, record));
+    return (blocks == 1 || first_end <= part->stride) && first_end + (uint64_t)(blocks - 1) * part->stride <= strided;
 }

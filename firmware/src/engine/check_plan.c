@@ -32,7 +32,7 @@ static bool is_apart(const struct tf_net *net, const struct tf_record *record, u
     if ((x->flags & TF_TENSOR_CONSTANT) != 0 || x->offset + x_bytes <= y->offset || y->offset + y_bytes <= x->offset) {
         return true;
     }
-    return (IN_PLACE >> record->number & 1) != 0 && x->offset == y->offset && x_bytes == y_bytes;
+    return x->offset == y->offset && (record->number == TF_OPERATOR_SLICE || ((IN_PLACE >> record->number & 1) != 0 && x_bytes == y_bytes));
 }
 
 static bool is_input(const struct tf_net *net, const struct tf_record *record, uint32_t input)

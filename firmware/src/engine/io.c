@@ -8,6 +8,7 @@
 #define ELEMENTS_MAX (1u << 24)
 #define GOLDEN_MAX 64
 #define KIND_NETWORK 1
+#define STEPS_MAX 64
 
 int tf_io_tensor_read(struct tf_section section, uint32_t *at, struct tf_io_tensor *tensor)
 {
@@ -60,10 +61,15 @@ int tf_io_read(const struct tf_pack *pack, struct tf_io *io)
     return at == section.size ? TF_OK : TF_ERR_PACK;
 }
 
+static uint32_t steps_of(struct tf_section golden)
+{
+    return (tf_load16(golden.data + 2) & (STEPS_MAX - 1u)) + 1u;
+}
+
 /* The bytes of a golden vector that say what to expect. */
 static uint32_t wanted_bytes(const struct tf_pack *pack, const struct tf_io *io)
 {
-    return tf_pack_is_stage(pack) ? TF_GOLDEN_DIGEST_BYTES : io->padded_output_bytes;
+    return tf_pack_is_stage(pack) ? TF_GOLDEN_DIGEST_BYTES : steps_of(tf_pack_section(pack, TF_SECTION_GOLDEN)) * io->padded_output_bytes;
 }
 
 /* Golden vector number index, or NULL when the section ends before it. *end: where the vector ends in the section. */
@@ -76,12 +82,12 @@ static const uint8_t *find_golden(const struct tf_pack *pack, const struct tf_io
             return NULL;
         }
         const uint32_t given = tf_load32(golden.data + at) == 0 ? io->padded_input_bytes : 0;
-        const uint32_t bytes = 4 + given + wanted_bytes(pack, io);
+        const uint64_t bytes = 4 + (uint64_t)steps_of(golden) * given + wanted_bytes(pack, io);
         if (golden.size - at < bytes) {
             return NULL;
         }
         begin = at;
-        at += bytes;
+        at += (uint32_t)bytes;
     }
     *end = at;
     return golden.data + begin;
@@ -102,15 +108,24 @@ int tf_golden_read(const struct tf_pack *pack, uint32_t index, struct tf_golden 
     if (found == NULL) {
         return TF_ERR_PACK;
     }
-    *vector = (struct tf_golden){tf_load32(found), found + 4, golden.data + end - wanted_bytes(pack, &io)};
+    *vector = (struct tf_golden){tf_load32(found), steps_of(golden), found + 4, golden.data + end - wanted_bytes(pack, &io)};
     return TF_OK;
+}
+
+/* Rule 21: further steps need state, and digests a network without state. */
+static bool is_form(const struct tf_pack *pack, uint32_t form)
+{
+    if (tf_pack_section(pack, TF_SECTION_STATE).data != NULL) {
+        return form < STEPS_MAX;
+    }
+    return form == 0 || (form == TF_GOLDEN_DIGESTS && tf_pack_kind(pack) == KIND_NETWORK);
 }
 
 bool tf_check_golden(const struct tf_pack *pack, const struct tf_io *io)
 {
     const struct tf_section golden = tf_pack_section(pack, TF_SECTION_GOLDEN);
     uint32_t end = 0;
-    if (golden.size < COUNTS_BYTES || tf_load16(golden.data + 2) > (tf_pack_kind(pack) == KIND_NETWORK ? TF_GOLDEN_DIGESTS : 0)) {
+    if (golden.size < COUNTS_BYTES || !is_form(pack, tf_load16(golden.data + 2))) {
         return false;
     }
     const uint32_t count = tf_load16(golden.data);

@@ -38,6 +38,7 @@ TF_MUST_CHECK int tf_io_tensor_read(struct tf_section section, uint32_t *at, str
 /* A golden vector: its inputs (only when seed is 0), and the expected outputs, or for a stage their SHA-256. */
 struct tf_golden {
     uint32_t seed;
+    uint32_t steps; /* consecutive inferences; 1 without STATE */
     const uint8_t *input;
     const uint8_t *wanted;
 };

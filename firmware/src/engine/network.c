@@ -30,12 +30,14 @@ _Static_assert(sizeof(struct head_record) == 16, "as the specification has it");
 
 struct tf_net tf_net_view(const struct tf_pack *pack, uint8_t *arena)
 {
-    const struct tf_section tensors = tf_pack_section(pack, TF_SECTION_TENSORS);
+    const struct tf_section tensors = tf_pack_section(pack, TF_SECTION_TENSORS), states = tf_pack_section(pack, TF_SECTION_STATE);
     return (struct tf_net){
         .tensors = (const struct tf_tensor *)(const void *)tensors.data,
         .tensor_count = tensors.size / (uint32_t)sizeof(struct tf_tensor),
         .plan = tf_pack_section(pack, TF_SECTION_PLAN),
         .weights = tf_pack_section(pack, TF_SECTION_WEIGHTS),
+        .states = (const struct tf_state_record *)(const void *)states.data,
+        .state_count = states.size / (uint32_t)sizeof(struct tf_state_record),
         .arena = arena,
         .arena_bytes = tf_load32(pack->data + ARENA_BYTES_AT),
         .has_wide_forms = pack->data[FORMAT_AT] >= FORMAT_WITH_WIDE_FORMS,
@@ -104,6 +106,9 @@ static int check(const struct tf_pack *pack)
     if (bytes % sizeof(struct tf_tensor) != 0 || net.tensor_count < 1 || net.tensor_count > TENSOR_RECORDS_MAX) {
         return TF_ERR_PACK;
     }
+    if (!tf_check_states(&net, tf_pack_section(pack, TF_SECTION_STATE).size)) {
+        return TF_ERR_PACK;
+    }
     const int error = tf_check_plan(&net);
     if (error != TF_OK) {
         return error;
@@ -115,8 +120,8 @@ static int check(const struct tf_pack *pack)
 
 static int open_pack(const struct tf_pack *pack, const struct tf_arena *arena)
 {
-    (void)pack;
-    (void)arena; /* the builder has planned the arena, and every tensor is written before it is read */
+    const struct tf_net net = tf_net_view(pack, arena->data);
+    tf_reset_states(&net); /* everything else is written before it is read */
     return TF_OK;
 }
 
@@ -175,8 +180,11 @@ static struct tf_verdict infer(const struct tf_pack *pack, const struct tf_net *
     return decide(net, head_of(pack), parameters);
 }
 
-/* Copy the inputs to their tensors, or generate them when seed is not 0. padded: each input starts at a multiple of four. */
-static int fill_inputs(const struct tf_pack *pack, const struct tf_net *net, const uint8_t *bytes, bool padded, uint32_t seed)
+/*
+ * Copy the inputs from *bytes to their tensors, or generate them when *seed is not 0, and move *bytes or *seed past them.
+ * padded: each input starts at a multiple of four.
+ */
+static int fill_inputs(const struct tf_pack *pack, const struct tf_net *net, const uint8_t **bytes, bool padded, uint32_t *seed)
 {
     const struct tf_section io = tf_pack_section(pack, TF_SECTION_IO);
     uint32_t at = 4;
@@ -186,19 +194,20 @@ static int fill_inputs(const struct tf_pack *pack, const struct tf_net *net, con
             return TF_ERR_PACK;
         }
         int8_t *to = tf_output(net, &net->tensors[end.tensor]);
-        if (seed == 0) {
-            memcpy(to, bytes, end.bytes);
-            bytes += padded ? tf_pad4(end.bytes) : end.bytes;
+        if (*seed == 0) {
+            memcpy(to, *bytes, end.bytes);
+            *bytes += padded ? tf_pad4(end.bytes) : end.bytes;
             continue;
         }
         for (uint32_t i = 0; i < end.bytes; i++) {
-            to[i] = (int8_t)(tf_golden_next(&seed) >> 24);
+            to[i] = (int8_t)(tf_golden_next(seed) >> 24);
         }
     }
     return TF_OK;
 }
 
-static int compare_outputs(const struct tf_pack *pack, const struct tf_net *net, struct tf_verdict verdict, const uint8_t *wanted)
+/* Compare the outputs with those at *wanted, and move it past them. */
+static int compare_outputs(const struct tf_pack *pack, const struct tf_net *net, struct tf_verdict verdict, const uint8_t **wanted)
 {
     const struct tf_section io = tf_pack_section(pack, TF_SECTION_IO);
     const bool digested = tf_pack_is_stage(pack);
@@ -217,14 +226,14 @@ static int compare_outputs(const struct tf_pack *pack, const struct tf_net *net,
         const void *got = end.tensor == TF_NO_TENSOR ? (const void *)&verdict : tf_input(net, &net->tensors[end.tensor]);
         if (digested) {
             tf_sha256_update(&sha, got, end.bytes);
-        } else if (memcmp(got, wanted, end.bytes) != 0) {
+        } else if (memcmp(got, *wanted, end.bytes) != 0) {
             return TF_ERR_GOLDEN;
         } else {
-            wanted += tf_pad4(end.bytes);
+            *wanted += tf_pad4(end.bytes);
         }
     }
     tf_sha256_final(&sha, digest);
-    return !digested || memcmp(digest, wanted, sizeof digest) == 0 ? TF_OK : TF_ERR_GOLDEN;
+    return !digested || memcmp(digest, *wanted, sizeof digest) == 0 ? TF_OK : TF_ERR_GOLDEN;
 }
 
 static int golden(const struct tf_pack *pack, const struct tf_arena *arena, uint32_t index)
@@ -237,13 +246,18 @@ static int golden(const struct tf_pack *pack, const struct tf_arena *arena, uint
     if (error != TF_OK) {
         return error;
     }
-    if (fill_inputs(pack, &net, vector.input, true, vector.seed) != TF_OK) {
-        return TF_ERR_PACK;
-    }
     for (uint32_t i = 0; tf_pack_parameter(pack, i, &entry) == TF_OK; i++) {
         parameters[i] = entry.preset;
     }
-    return compare_outputs(pack, &net, infer(pack, &net, parameters), vector.wanted);
+    tf_reset_states(&net);
+    for (; vector.steps > 0 && error == TF_OK; vector.steps--) {
+        error = fill_inputs(pack, &net, &vector.input, true, &vector.seed);
+        if (error == TF_OK) {
+            error = compare_outputs(pack, &net, infer(pack, &net, parameters), &vector.wanted);
+        }
+    }
+    tf_reset_states(&net);
+    return error;
 }
 
 static int run(const struct tf_pack *pack, const struct tf_arena *arena, const int32_t *parameters, const uint8_t *input, size_t length,
@@ -251,10 +265,11 @@ static int run(const struct tf_pack *pack, const struct tf_arena *arena, const i
 {
     const struct tf_net net = tf_net_view(pack, arena->data);
     struct tf_io io;
+    uint32_t no_seed = 0;
     if (tf_io_read(pack, &io) != TF_OK || (input != NULL && length != io.input_bytes)) {
         return TF_ERR_INPUT;
     }
-    if (input != NULL && fill_inputs(pack, &net, input, false, 0) != TF_OK) {
+    if (input != NULL && fill_inputs(pack, &net, &input, false, &no_seed) != TF_OK) {
         return TF_ERR_INPUT;
     }
     *verdict = infer(pack, &net, parameters);
@@ -263,7 +278,7 @@ static int run(const struct tf_pack *pack, const struct tf_arena *arena, const i
 
 const struct tf_engine tf_engine_network = {
     .kind = KIND,
-    .operators = (1u << TF_OPERATOR_COUNT) - 1u,
+    .operators = ((1u << TF_OPERATOR_COUNT) - 1u) | 1u << TF_OPERATOR_STATE,
     .check = check,
     .open = open_pack,
     .golden = golden,

@@ -17,5 +17,6 @@ const struct tf_operator tf_operators[TF_OPERATOR_COUNT] = {
     {WORDS(tf_lookup_record), 0, tf_check_lookup, tf_run_lookup},
     {WORDS(tf_softmax_record), 0, tf_check_softmax, tf_run_softmax},
     {WORDS(tf_pad_record), 0, tf_check_pad, tf_run_pad},
-    {WORDS(tf_concatenation_record), 0, tf_check_concatenation, tf_run_concatenation},
+    {WORDS(tf_strided_record), 0, tf_check_strided_copy, tf_run_strided_copy},
+    {WORDS(tf_strided_record), 0, tf_check_strided_copy, tf_run_strided_copy},
 };

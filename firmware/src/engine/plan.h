@@ -15,7 +15,9 @@
 /* For structs that overlay bytes in flash. */
 #define TF_IN_PLACE __attribute__((may_alias))
 
-#define TF_OPERATOR_COUNT 13u
+#define TF_OPERATOR_COUNT 14u
+#define TF_OPERATOR_SLICE 13u
+#define TF_OPERATOR_STATE 14u /* no record: the engine keeps the tensors of section STATE */
 #define TF_TENSOR_CONSTANT 1u
 
 struct TF_IN_PLACE tf_tensor {
@@ -127,15 +129,24 @@ struct TF_IN_PLACE tf_pad_record {
     uint16_t before[4];
 };
 
-struct TF_IN_PLACE tf_concatenation_record {
+/* CONCATENATION and SLICE: blocks that are adjacent in one tensor, and a stride apart in the other. */
+struct TF_IN_PLACE tf_strided_record {
     struct tf_record head;
     uint32_t block;
     uint32_t stride;
     uint32_t start;
 };
 
+/* Section STATE: a tensor that keeps its values between inferences. */
+struct TF_IN_PLACE tf_state_record {
+    uint16_t tensor;
+    int8_t fill; /* the initial value of every element */
+    uint8_t zero;
+};
+
 _Static_assert(sizeof(struct tf_tensor) == 16 && sizeof(struct tf_record) == 8, "as the specification has it");
 _Static_assert(sizeof(struct tf_convolution_record) == 44 && sizeof(struct tf_wide_record) == 48 && sizeof(struct tf_dense_record) == 28, "as above");
+_Static_assert(sizeof(struct tf_state_record) == 4, "as above");
 _Static_assert(sizeof(struct tf_add_record) == 28 && sizeof(struct tf_softmax_record) == 16, "as above");
 
 /* A pack and its arena, as the operators see them. */
@@ -144,6 +155,8 @@ struct tf_net {
     uint32_t tensor_count;
     struct tf_section plan;
     struct tf_section weights;
+    const struct tf_state_record *states; /* NULL: none */
+    uint32_t state_count;
     uint8_t *arena; /* NULL during a check */
     uint32_t arena_bytes;
     bool has_wide_forms; /* format 2 */
@@ -242,7 +255,7 @@ void tf_run_quantize(const struct tf_net *net, const struct tf_record *record);
 void tf_run_lookup(const struct tf_net *net, const struct tf_record *record);
 void tf_run_softmax(const struct tf_net *net, const struct tf_record *record);
 void tf_run_pad(const struct tf_net *net, const struct tf_record *record);
-void tf_run_concatenation(const struct tf_net *net, const struct tf_record *record);
+void tf_run_strided_copy(const struct tf_net *net, const struct tf_record *record);
 
 TF_MUST_CHECK bool tf_check_conv(const struct tf_net *net, const struct tf_record *record);
 TF_MUST_CHECK bool tf_check_depthwise(const struct tf_net *net, const struct tf_record *record);
@@ -255,7 +268,13 @@ TF_MUST_CHECK bool tf_check_quantize(const struct tf_net *net, const struct tf_r
 TF_MUST_CHECK bool tf_check_lookup(const struct tf_net *net, const struct tf_record *record);
 TF_MUST_CHECK bool tf_check_softmax(const struct tf_net *net, const struct tf_record *record);
 TF_MUST_CHECK bool tf_check_pad(const struct tf_net *net, const struct tf_record *record);
-TF_MUST_CHECK bool tf_check_concatenation(const struct tf_net *net, const struct tf_record *record);
+TF_MUST_CHECK bool tf_check_strided_copy(const struct tf_net *net, const struct tf_record *record);
+
+/* Rule 22. bytes: of the section. */
+TF_MUST_CHECK bool tf_check_states(const struct tf_net *net, uint32_t bytes);
+
+/* Set all states to their initial values. */
+void tf_reset_states(const struct tf_net *net);
 
 /* Rules 5, 6 and 16, and the rules of each operator. */
 TF_MUST_CHECK int tf_check_plan(const struct tf_net *net);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pooling and MEAN. Taps outside of the input do not count. */
+#include "engine/box.h"
 #include "engine/plan.h"
 #include "engine/kernel_window.h"
 
@@ -90,48 +91,25 @@ void tf_run_max_pool(const struct tf_net *net, const struct tf_record *record)
     run_pool(net, (const struct tf_pool_record *)record, false);
 }
 
-/* Iterates over a box of elements, C fastest. */
-struct box {
-    uint32_t counts[4], steps[4], at[4];
-    const int8_t *x;
-};
-
-/* Go to the next element. After the last one, go back to the first and return false. */
-static bool advance(struct box *box)
-{
-    for (uint32_t axis = 4; axis-- > 0;) {
-        box->x += box->steps[axis];
-        box->at[axis]++;
-        if (box->at[axis] < box->counts[axis]) {
-            return true;
-        }
-        box->x -= box->steps[axis] * box->counts[axis];
-        box->at[axis] = 0;
-    }
-    return false;
-}
-
 void tf_run_mean(const struct tf_net *net, const struct tf_record *record)
 {
     const struct tf_mean_record *mean = (const struct tf_mean_record *)record;
     const struct tf_tensor *x = &net->tensors[record->input], *y = &net->tensors[record->output];
     const struct tf_clamp clamp = tf_clamp_of(record, y);
     const struct tf_scale scale = tf_scale_of(mean->multiplier, mean->shift);
-    struct box outputs = {.x = tf_input(net, x)}, under = {.x = NULL};
+    const int8_t *from = tf_input(net, x);
     int8_t *to = tf_output(net, y);
-    uint32_t step = 1;
-    for (uint32_t axis = 4; axis-- > 0; step *= x->dims[axis]) {
-        outputs.steps[axis] = step;
-        under.steps[axis] = step;
-        outputs.counts[axis] = y->dims[axis];
-        under.counts[axis] = (mean->axes >> axis & 1) != 0 ? x->dims[axis] : 1;
+    struct tf_box outputs, under; /* of an output: the elements that it is the mean of */
+    tf_box_start(&outputs, x, y);
+    tf_box_start(&under, x, x);
+    for (uint32_t axis = 0; axis < 4; axis++) {
+        under.counts[axis] /= y->dims[axis];
     }
     do {
         int32_t sum = 0;
-        under.x = outputs.x;
         do {
-            sum += *under.x - x->zero_point;
-        } while (advance(&under));
+            sum += from[outputs.offset + under.offset] - x->zero_point;
+        } while (tf_box_next(&under));
         *to++ = tf_clamped(clamp, tf_requantize(&scale, (uint32_t)sum));
-    } while (advance(&outputs));
+    } while (tf_box_next(&outputs));
 }

@@ -76,7 +76,7 @@ static int check_kind(const struct tf_pack *pack)
     } kinds[] = {
         {1 << TF_SECTION_IO | 1 << TF_SECTION_GOLDEN | 1 << TF_SECTION_THRESHOLD, 1 << TF_SECTION_PARAMETERS},
         {1 << TF_SECTION_IO | 1 << TF_SECTION_TENSORS | 1 << TF_SECTION_PLAN | 1 << TF_SECTION_WEIGHTS | 1 << TF_SECTION_GOLDEN,
-         1 << TF_SECTION_PARAMETERS | 1 << TF_SECTION_HEAD},
+         1 << TF_SECTION_PARAMETERS | 1 << TF_SECTION_HEAD | 1 << TF_SECTION_STATE},
         {1 << TF_SECTION_IO | 1 << TF_SECTION_FOREST | 1 << TF_SECTION_FEATURES | 1 << TF_SECTION_GOLDEN,
          1 << TF_SECTION_PARAMETERS | 1 << TF_SECTION_LEARN},
     };
@@ -87,7 +87,7 @@ static int check_kind(const struct tf_pack *pack)
     }
     for (uint32_t i = 0; i < pack->data[6]; i++) {
         uint32_t id = entry_of(pack, i) >> 24;
-        if (id > TF_SECTION_LEARN) {
+        if (id > TF_SECTION_STATE) {
             return TF_ERR_PACK;
         }
         found |= 1u << id;
@@ -147,7 +147,7 @@ int tf_pack_check(const struct tf_pack *pack, uint32_t arena_bytes)
 
 bool tf_pack_is_stage(const struct tf_pack *pack)
 {
-    return tf_pack_section(pack, TF_SECTION_GOLDEN).data[2] != 0; /* the only flag */
+    return (tf_load16(tf_pack_section(pack, TF_SECTION_GOLDEN).data + 2) & TF_GOLDEN_DIGESTS) != 0;
 }
 
 uint32_t tf_golden_next(uint32_t *state)

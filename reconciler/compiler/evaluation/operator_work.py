@@ -23,6 +23,7 @@ from reconciler.compiler.pack.operators import (
     Pad,
     Pool,
     Quantize,
+    Slice,
     Softmax,
     WideConv2D,
     WideDepthwiseConv2D,
@@ -83,6 +84,8 @@ def _operator_work(op: Operator, x: TensorRecord, y: TensorRecord, tensors: Sequ
     for kind, work_of in _LAYERS:
         if isinstance(op, kind):
             return work_of(op, x, y)
+    if isinstance(op, Slice):
+        return {Work.COPIED_VALUE: y.elements}
     is_sum = isinstance(op, Add) and tensors[op.second].elements == x.elements == y.elements
     return {Work.SUM if is_sum else _VALUES[type(op)]: max(x.elements, y.elements)}
 

@@ -33,4 +33,4 @@ def assemble_forest(
         sections[SectionId.PARAMETERS] = encode_parameters(parameters)
     arena = 4 * (len(window.features) + forest.outputs)
     pack = Pack(PackKind.TREE_ENSEMBLE, arena, sections)
-    return with_golden_vectors(pack, inputs, outputs, [(sample,) for sample in samples])
+    return with_golden_vectors(pack, outputs, [(sample,) for sample in samples])

@@ -17,9 +17,10 @@ from reconciler.compiler.pack.golden_section import decode_golden, has_digests
 from reconciler.compiler.pack.io_section import Descriptor, ElementType, decode_io
 from reconciler.compiler.pack.learn_section import decode_learn
 from reconciler.compiler.pack.operator_checks import CheckedNetwork, check_multiplier, check_operator, require
-from reconciler.compiler.pack.operators import LEARN, STAGE, THRESHOLD, TREE_ENSEMBLE, is_wide
+from reconciler.compiler.pack.operators import LEARN, STAGE, STATE, THRESHOLD, TREE_ENSEMBLE, is_wide
 from reconciler.compiler.pack.pack_format import WIDE_FORMAT_VERSION, Pack, PackKind, SectionId, disassemble
 from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors
+from reconciler.compiler.pack.state_section import decode_states
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, decode_parameters
 from reconciler.compiler.pack.weighted_sum_section import check_threshold
 
@@ -41,7 +42,7 @@ def check_pack(data: bytes, *, arena_bytes: int = 1 << 31) -> None:
         _check_simple(pack, inputs, outputs, parameters)
     golden = pack.section(SectionId.GOLDEN)
     require(pack.kind is PackKind.NEURAL_NETWORK or not has_digests(golden), "only a network can be a stage")
-    decode_golden(golden, inputs, outputs)
+    decode_golden(golden, inputs, outputs, sequences=SectionId.STATE in pack.sections)
 
 
 def _check_simple(pack: Pack, inputs: list[Descriptor], outputs: list[Descriptor], parameters: list[Parameter]) -> None:
@@ -73,7 +74,9 @@ def _check_network(
     pack: Pack, inputs: list[Descriptor], outputs: list[Descriptor], parameters: list[Parameter]
 ) -> None:
     network = CheckedNetwork(
-        decode_tensors(pack.section(SectionId.TENSORS)), pack.section(SectionId.WEIGHTS), pack.arena_bytes
+        decode_tensors(pack.section(SectionId.TENSORS)),
+        pack.section(SectionId.WEIGHTS),
+        pack.arena_bytes,
     )
     plan = decode_plan(pack.section(SectionId.PLAN))
     require(
@@ -101,8 +104,17 @@ def _check_network(
         require(
             not record.constant and record.elements == item.elements, "an input or output does not match its tensor"
         )
+    _check_states(pack, network)
     for operator in plan:
         check_operator(network, operator)
+
+
+def _check_states(pack: Pack, network: CheckedNetwork) -> None:
+    states = decode_states(pack.section(SectionId.STATE))
+    require(bool(states) == (SectionId.STATE in pack.sections), "STATE has no records")
+    for state in states:
+        require(state.tensor < len(network.tensors), "STATE: unknown tensor")
+        require(not network.tensors[state.tensor].constant, "STATE: a state is a constant")
 
 
 def _check_tensor(network: CheckedNetwork, record: TensorRecord) -> None:
@@ -127,7 +139,8 @@ def operator_numbers(data: bytes) -> Sequence[int]:
     """Return the numbers of the operators that a pack needs, in ascending order."""
     pack = disassemble(data)
     if pack.kind is PackKind.NEURAL_NETWORK:
+        numbers = {operator.NUMBER for operator in decode_plan(pack.section(SectionId.PLAN))}
         stage = {STAGE} if has_digests(pack.section(SectionId.GOLDEN)) else set()
-        return sorted(stage | {operator.NUMBER for operator in decode_plan(pack.section(SectionId.PLAN))})
+        return sorted(numbers | stage | ({STATE} if SectionId.STATE in pack.sections else set()))
     learns = [LEARN] if SectionId.LEARN in pack.sections else []
     return [THRESHOLD if pack.kind is PackKind.THRESHOLD else TREE_ENSEMBLE, *learns]

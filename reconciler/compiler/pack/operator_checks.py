@@ -36,6 +36,10 @@ class CheckedNetwork:
         return [int(v) for v in np.frombuffer(self.weights[offset : offset + size], code)]
 
 
+def _are_apart(one: TensorRecord, other: TensorRecord) -> bool:
+    return one.offset + one.elements <= other.offset or other.offset + other.elements <= one.offset
+
+
 def check_operator(network: CheckedNetwork, op: ops.Operator) -> None:
     """Check one record of the plan against the rules for all operators, and for its own."""
     count = len(network.tensors)
@@ -44,9 +48,10 @@ def check_operator(network: CheckedNetwork, op: ops.Operator) -> None:
     require(not target.constant and op.low <= op.high, f"{op.NAME}: writes a constant or has an empty clamp")
     for index in op.inputs():
         source = network.tensors[index]
-        apart = source.offset + source.elements <= target.offset or target.offset + target.elements <= source.offset
-        same = (source.offset, source.elements) == (target.offset, target.elements)
-        allowed = source.constant or apart or (same and isinstance(op, ops.IN_PLACE))
+        same = source.offset == target.offset and (
+            isinstance(op, ops.Slice) or (isinstance(op, ops.IN_PLACE) and source.elements == target.elements)
+        )
+        allowed = source.constant or same or _are_apart(source, target)
         require(allowed, f"{op.NAME}: the output overlaps an input")
     _CHECKS[type(op)](network, op, network.tensors[op.input], target)
 
@@ -179,12 +184,19 @@ def _check_pad(_network: CheckedNetwork, op: ops.Pad, x: TensorRecord, y: Tensor
 
 
 def _check_concatenation(_network: CheckedNetwork, op: ops.Concatenation, x: TensorRecord, y: TensorRecord) -> None:
-    require(op.block >= 1 and x.elements % op.block == 0, "CONCATENATION: the blocks do not divide the input")
-    blocks = x.elements // op.block
-    require(blocks == 1 or op.start + op.block <= op.stride, "CONCATENATION: the blocks overlap")
-    require(
-        op.start + (blocks - 1) * op.stride + op.block <= y.elements, "CONCATENATION: the blocks end after the output"
-    )
+    _check_blocks(op, adjacent=x, strided=y)
+
+
+def _check_slice(_network: CheckedNetwork, op: ops.Slice, x: TensorRecord, y: TensorRecord) -> None:
+    _check_blocks(op, adjacent=y, strided=x)
+
+
+def _check_blocks(op: ops.StridedCopy, *, adjacent: TensorRecord, strided: TensorRecord) -> None:
+    require(op.block >= 1 and adjacent.elements % op.block == 0, f"{op.NAME}: the blocks do not divide the tensor")
+    blocks = adjacent.elements // op.block
+    require(blocks == 1 or op.start + op.block <= op.stride, f"{op.NAME}: the blocks overlap")
+    end = op.start + (blocks - 1) * op.stride + op.block
+    require(end <= strided.elements, f"{op.NAME}: the blocks end after the tensor")
 
 
 _CHECKS: dict[type[ops.Operator], Callable[[CheckedNetwork, Any, TensorRecord, TensorRecord], None]] = {
@@ -203,4 +215,5 @@ _CHECKS: dict[type[ops.Operator], Callable[[CheckedNetwork, Any, TensorRecord, T
     ops.Softmax: _check_softmax,
     ops.Pad: _check_pad,
     ops.Concatenation: _check_concatenation,
+    ops.Slice: _check_slice,
 }

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+STATE = 14  # no operator: the engine keeps the tensors of the section STATE between inferences
 TREE_ENSEMBLE = 16
 THRESHOLD = 17
 DENSE_PER_CHANNEL, DENSE_WIDE = 1, 2
@@ -235,16 +236,30 @@ class Pad(Operator):
 
 
 @dataclass(frozen=True, slots=True)
-class Concatenation(Operator):
-    """One input of a concatenation, as a strided copy."""
+class StridedCopy(Operator):
+    """The fields of operators that copy blocks which are adjacent on one side, and a stride apart on the other."""
 
     block: int
     stride: int
     start: int
 
+    LAYOUT: ClassVar[str] = "3I"
+
+
+@dataclass(frozen=True, slots=True)
+class Concatenation(StridedCopy):
+    """One input of a concatenation: copies adjacent blocks of the input to places a stride apart."""
+
     NUMBER: ClassVar[int] = 12
     NAME: ClassVar[str] = "CONCATENATION"
-    LAYOUT: ClassVar[str] = "3I"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(StridedCopy):
+    """A part of its input along one axis: copies blocks a stride apart to adjacent places."""
+
+    NUMBER: ClassVar[int] = 13
+    NAME: ClassVar[str] = "SLICE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +286,7 @@ _ALL: tuple[type[Operator], ...] = (
     Softmax,
     Pad,
     Concatenation,
+    Slice,
 )
 IN_PLACE = (Add, Mul, Quantize, Lookup)  # these may write onto their own input
 OPERATORS: dict[int, type[Operator]] = {kind.NUMBER: kind for kind in _ALL}
@@ -278,6 +294,7 @@ WIDE_FORMS: dict[int, type[Operator]] = {kind.NUMBER: kind for kind in (WideConv
 WIDE = (WideConv2D, WideDepthwiseConv2D)
 NAMES: dict[int, str] = {
     **{number: kind.NAME for number, kind in OPERATORS.items()},
+    STATE: "STATE",
     TREE_ENSEMBLE: "TREE_ENSEMBLE",
     THRESHOLD: "THRESHOLD",
     SAMPLES: "SAMPLES",

@@ -41,6 +41,7 @@ class SectionId(IntEnum):
     HEAD = 9
     THRESHOLD = 10
     LEARN = 11
+    STATE = 12
 
 
 _S = SectionId
@@ -51,7 +52,7 @@ REQUIRED: Mapping[PackKind, frozenset[SectionId]] = {
 }
 ALLOWED: Mapping[PackKind, frozenset[SectionId]] = {
     PackKind.THRESHOLD: REQUIRED[PackKind.THRESHOLD] | {_S.PARAMETERS},
-    PackKind.NEURAL_NETWORK: REQUIRED[PackKind.NEURAL_NETWORK] | {_S.PARAMETERS, _S.HEAD},
+    PackKind.NEURAL_NETWORK: REQUIRED[PackKind.NEURAL_NETWORK] | {_S.PARAMETERS, _S.HEAD, _S.STATE},
     PackKind.TREE_ENSEMBLE: REQUIRED[PackKind.TREE_ENSEMBLE] | {_S.PARAMETERS, _S.LEARN},
 }
 

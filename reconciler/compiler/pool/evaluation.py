@@ -16,7 +16,7 @@ from reconciler.compiler.engine_runner import ExecutionTarget, HostRunner, make_
 from reconciler.compiler.errors import BuildFailed, ModelUnreadable, ToolsMissing
 from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.pack.io_section import Descriptor, ElementType
-from reconciler.compiler.pack.pack_format import PackKind, disassemble
+from reconciler.compiler.pack.pack_format import PackKind, SectionId, disassemble
 from reconciler.compiler.pack.parameter_values import encode_values
 from reconciler.compiler.pool.forest_evaluation import ForestEvaluation
 from reconciler.compiler.pool.messages import ABSTAINED, PooledKind, PooledModel, SampleRows
@@ -65,6 +65,9 @@ class PackEvaluation:
 
     def vote(self, rows: SampleRows, thresholds: Thresholds) -> Votes:
         """Run every window once for each threshold."""
+        # The rows are windows from many devices, not a sequence, so a model with state has nothing to continue from.
+        if SectionId.STATE in self._reference.pack.sections:
+            return abstain(rows, thresholds)
         fits = rows.layout.element_type == self._input.type and len(rows.windows) == self._input.nbytes * rows.count
         if not fits or len(self._reference.inputs) != 1:
             return abstain(rows, thresholds)

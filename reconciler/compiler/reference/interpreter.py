@@ -10,10 +10,12 @@ import numpy as np
 
 from reconciler.compiler.errors import PackMalformed
 from reconciler.compiler.pack.decision_head import decide, decode_head
+from reconciler.compiler.pack.fixed_point import Ints
 from reconciler.compiler.pack.golden_section import decode_golden
 from reconciler.compiler.pack.io_section import Descriptor, ElementType, decode_io
 from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, disassemble
 from reconciler.compiler.pack.plan_section import decode_plan, decode_tensors
+from reconciler.compiler.pack.state_section import decode_states
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, decode_parameters
 from reconciler.compiler.reference.forest import run_forest
 from reconciler.compiler.reference.network import ReferenceNetwork
@@ -30,13 +32,23 @@ class InferenceResult:
 
 
 class ReferenceInterpreter:
-    """Runs inferences of one pack."""
+    """Runs inferences of one pack. If the pack has state, each continues from the one before; `reset` starts again."""
 
     def __init__(self, data: bytes) -> None:
         self.pack: Pack = disassemble(data)
         self.inputs, self.outputs = decode_io(self.pack.section(SectionId.IO))
         self.parameters: list[Parameter] = decode_parameters(self.pack.section(SectionId.PARAMETERS))
-        self.golden = decode_golden(self.pack.section(SectionId.GOLDEN), self.inputs, self.outputs)
+        self._states = decode_states(self.pack.section(SectionId.STATE))
+        self._state_values: dict[int, Ints] = {}
+        golden = self.pack.section(SectionId.GOLDEN)
+        self.golden = decode_golden(golden, self.inputs, self.outputs, sequences=bool(self._states))
+        self.reset()
+
+    def reset(self) -> None:
+        """Set the state to its initial values; only networks have one."""
+        if self._states:
+            network = self._network()
+            self._state_values = {state.tensor: network.initial_values(state) for state in self._states}
 
     def run(self, inputs: Sequence[bytes], parameters: Sequence[int] | None = None) -> InferenceResult:
         """Run one inference."""
@@ -53,15 +65,21 @@ class ReferenceInterpreter:
             numbers, score = run_threshold(self.pack.section(SectionId.THRESHOLD), x, values)
         return InferenceResult((np.array(numbers, "<i4").tobytes(),), numbers[0], score)
 
-    def _run_network(self, inputs: Sequence[bytes], values: list[int]) -> InferenceResult:
-        network = ReferenceNetwork(
+    def _network(self) -> ReferenceNetwork:
+        return ReferenceNetwork(
             decode_tensors(self.pack.section(SectionId.TENSORS)),
             self.pack.section(SectionId.WEIGHTS),
             self.pack.arena_bytes,
         )
+
+    def _run_network(self, inputs: Sequence[bytes], values: list[int]) -> InferenceResult:
+        network = self._network()
+        for tensor, kept in self._state_values.items():
+            network.store(tensor, kept)
         for descriptor, data in zip(self.inputs, inputs, strict=True):
             network.store(_tensor(descriptor), np.frombuffer(data, np.int8).astype(np.int64))
         network.run(decode_plan(self.pack.section(SectionId.PLAN)))
+        self._state_values = {tensor: network.get(tensor) for tensor in self._state_values}
         tensors = [d for d in self.outputs if d.tensor is not None]
         blobs = [network.get(_tensor(d)).astype(np.int8).tobytes() for d in tensors]
         head = self.pack.section(SectionId.HEAD)
@@ -71,14 +89,23 @@ class ReferenceInterpreter:
         return InferenceResult((*blobs, np.array([decision, score], "<i4").tobytes()), decision, score)
 
     def golden_inputs(self, index: int) -> tuple[bytes, ...]:
-        """Return the inputs of a golden vector; they are generated if it has a seed."""
+        """Return the inputs of a golden vector, step by step; they are generated if it has a seed."""
         vector = self.golden[index]
-        return generate_inputs(vector.seed, self.inputs) if vector.seed else vector.inputs
+        steps = len(vector.outputs) // len(self.outputs)
+        return generate_inputs(vector.seed, self.inputs, steps) if vector.seed else vector.inputs
+
+    def run_sequence(self, inputs: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Return the outputs of consecutive inferences from the initial state, and reset it again."""
+        self.reset()
+        step = len(self.inputs)
+        outputs = [blob for at in range(0, len(inputs), step) for blob in self.run(inputs[at : at + step]).outputs]
+        self.reset()
+        return tuple(outputs)
 
     def first_wrong_golden(self) -> int | None:
         """Return the index of the first golden vector that is not reproduced, or None."""
         for index, vector in enumerate(self.golden):
-            if not vector.expects(self.run(self.golden_inputs(index)).outputs):
+            if not vector.expects(self.run_sequence(self.golden_inputs(index))):
                 return index
         return None
 
@@ -89,11 +116,11 @@ def _tensor(descriptor: Descriptor) -> int:
     return descriptor.tensor
 
 
-def generate_inputs(seed: int, inputs: Sequence[Descriptor]) -> tuple[bytes, ...]:
-    """Generate the inputs for a seed (docs/specs/pack.md section 4)."""
+def generate_inputs(seed: int, inputs: Sequence[Descriptor], steps: int = 1) -> tuple[bytes, ...]:
+    """Generate the inputs of consecutive inferences for a seed (docs/specs/pack.md section 4)."""
     state = seed
     blobs = []
-    for descriptor in inputs:
+    for descriptor in (*inputs,) * steps:
         shift = 24 if descriptor.type is ElementType.INT8 else 16
         values = []
         for _ in range(descriptor.elements):

@@ -22,6 +22,7 @@ from reconciler.compiler.pack.fixed_point import (
     wrap32,
 )
 from reconciler.compiler.pack.plan_section import TensorRecord
+from reconciler.compiler.pack.state_section import StateRecord
 from reconciler.compiler.pack.wide_forms import dense_weight_bytes, separate_pairs, separate_quads, weight_bytes
 
 
@@ -50,6 +51,10 @@ class ReferenceNetwork:
         """Write a tensor unchanged."""
         record = self.tensors[index]
         self.arena[record.offset : record.offset + record.elements] = values.astype(np.int8).reshape(-1)
+
+    def initial_values(self, state: StateRecord) -> Ints:
+        """Return the values that a state starts from."""
+        return np.full(self.tensors[state.tensor].dims, state.fill, np.int64)
 
     def array(self, offset: int, count: int, code: str) -> Ints:
         """Read an array from the weights."""
@@ -243,6 +248,12 @@ def _concatenation(network: ReferenceNetwork, op: ops.Concatenation) -> None:
     network.store(op.output, out)
 
 
+def _slice(network: ReferenceNetwork, op: ops.Slice) -> None:
+    source = network.get(op.input).reshape(-1)
+    starts = op.start + op.stride * np.arange(network.tensors[op.output].elements // op.block)
+    network.store(op.output, source[(starts[:, None] + np.arange(op.block)).reshape(-1)])
+
+
 _RUN: dict[type[ops.Operator], Callable[[ReferenceNetwork, Any], None]] = {
     ops.Conv2D: _conv,
     ops.WideConv2D: _conv,
@@ -259,4 +270,5 @@ _RUN: dict[type[ops.Operator], Callable[[ReferenceNetwork, Any], None]] = {
     ops.Softmax: _softmax,
     ops.Pad: _pad,
     ops.Concatenation: _concatenation,
+    ops.Slice: _slice,
 }

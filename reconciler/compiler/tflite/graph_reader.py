@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,9 @@ _OPTION_TABLES = {
         "ConcatenationOptions",
         "LeakyReluOptions",
         "GeluOptions",
+        "StridedSliceOptions",
+        "VarHandleOptions",
+        "CallOnceOptions",
     )
 }
 Border = tuple[tuple[int, int], tuple[int, int]]  # rows before and after, columns before and after
@@ -127,13 +130,19 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The main graph of a model, and how many graphs the model has."""
+    """The main graph of a model, and how many graphs the model has.
+
+    `initializer` is the graph that runs once before the first inference. `states` has the tensors that keep their
+    values between inferences, with the initial value of their elements (`resolve_variables` fills it).
+    """
 
     tensors: tuple[Tensor, ...]
     nodes: tuple[Node, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     subgraphs: int = 1
+    initializer: Graph | None = None
+    states: Mapping[int, int] = field(default_factory=dict)
 
 
 def read_graph(data: bytes) -> Graph:
@@ -156,10 +165,16 @@ class _Reader:
         self._model = schema.Model.GetRootAs(data, 0)
 
     def graph(self) -> Graph:
-        model = self._model
-        if model.SubgraphsLength() < 1:
+        count = self._model.SubgraphsLength()
+        if count < 1:
             raise ModelUnreadable("the model has no subgraph")
-        main = model.Subgraphs(0)
+        main = replace(self._subgraph(0), subgraphs=count)
+        starts = {int(node.options.get("initSubgraphIndex", 0)) for node in main.nodes if node.name == "CALL_ONCE"}
+        return replace(main, initializer=self._subgraph(1)) if starts == {1} and count == 2 else main  # noqa: PLR2004 - both
+
+    def _subgraph(self, number: int) -> Graph:
+        model = self._model
+        main = model.Subgraphs(number)
         self._bound("tensors", main.TensorsLength(), MAX_TENSORS)
         self._bound("operators", main.OperatorsLength(), MAX_OPERATORS)
         self._bound("operator codes", model.OperatorCodesLength(), MAX_OPERATORS)
@@ -172,7 +187,6 @@ class _Reader:
             nodes,
             tuple(main.Inputs(i) for i in range(main.InputsLength())),
             tuple(main.Outputs(i) for i in range(main.OutputsLength())),
-            model.SubgraphsLength(),
         )
         _check_references(graph)
         return graph

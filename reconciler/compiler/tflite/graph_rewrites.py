@@ -35,7 +35,7 @@ def rewrite(graph: Graph) -> Graph:
 
 def keep_needed(graph: Graph) -> Graph:
     """Leave out operators that no output depends on, such as those that only compute shapes."""
-    required = set(graph.outputs)
+    required = {*graph.outputs, *graph.states}
     kept: list[Node] = []
     for node in reversed(graph.nodes):
         if not required.intersection(node.outputs):

@@ -28,9 +28,19 @@ from reconciler.compiler.tflite.lower_layers import (
     lower_pad,
     lower_reduce_max,
 )
+from reconciler.compiler.tflite.lower_slices import lower_slice, lower_split, lower_strided_slice
+from reconciler.compiler.tflite.lower_variables import (
+    add_states,
+    lower_assign_variable,
+    lower_in_window,
+    lower_read_variable,
+    slide_windows,
+)
 from reconciler.compiler.tflite.model_interface import ElementOrder, with_device_interface
 from reconciler.compiler.tflite.plan_builder import PlanBuilder
+from reconciler.compiler.tflite.sliding_windows import sliding_windows
 from reconciler.compiler.tflite.unsupported_operators import ADVICE, refuse_unsupported
+from reconciler.compiler.tflite.variables import resolve_variables
 
 Lower = Callable[[PlanBuilder, Node], None]
 
@@ -79,6 +89,12 @@ LOWERINGS: Mapping[str, Lower] = {
     "EXPAND_DIMS": _lower_reshape,
     "SQUEEZE": _lower_reshape,
     "TRANSPOSE": _lower_transpose,
+    "STRIDED_SLICE": lower_strided_slice,
+    "SLICE": lower_slice,
+    "SPLIT": lower_split,
+    "SPLIT_V": lower_split,
+    "READ_VARIABLE": lower_read_variable,
+    "ASSIGN_VARIABLE": lower_assign_variable,
 }
 
 
@@ -99,21 +115,24 @@ class LoweredNetwork:
 def lower(original: Graph) -> LoweredNetwork:
     """Lower a graph."""
     try:
-        device = with_device_interface(keep_needed(original))
+        device = with_device_interface(keep_needed(resolve_variables(original)))
         refuse_unsupported(device.graph, LOWERINGS)
         check_order(original)
         graph = rewrite(device.graph)
     except (ValueError, TypeError, IndexError, KeyError, ArithmeticError) as error:
         raise ModelUnreadable(f"the model is inconsistent: {error}") from error
-    plan = PlanBuilder(graph, notes=list(device.notes))
+    plan = PlanBuilder(graph, notes=list(device.notes), windows=sliding_windows(graph))
+    add_states(plan)
     inputs = tuple(plan.make(index) for index in graph.inputs)
     ends = []
     for node in graph.nodes:
         try:
-            LOWERINGS[node.name](plan, node)
+            if not lower_in_window(plan, node):
+                LOWERINGS[node.name](plan, node)
         except (ValueError, TypeError, IndexError, ArithmeticError) as error:
             raise ModelUnreadable(f"{node.location} is inconsistent: {error}") from error
         ends.append(len(plan.operators))
+    slide_windows(plan)
     outputs = tuple(plan.value_of(index) for index in graph.outputs)
     _check_interface(plan, inputs, outputs)
     return LoweredNetwork(plan, inputs, outputs, device.input_orders, tuple(ends))

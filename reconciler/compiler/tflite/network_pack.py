@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reconciler.compiler.errors import OperatorUnsupported
+from reconciler.compiler.errors import DoesNotFit, OperatorUnsupported
 from reconciler.compiler.pack.decision_head import DecisionHead, DecisionMode, encode_head
 from reconciler.compiler.pack.fixed_point import quantize_multiplier
 from reconciler.compiler.pack.io_section import Descriptor, ElementType, encode_io
@@ -20,12 +20,13 @@ from reconciler.compiler.pack.pack_format import (
     SectionId,
 )
 from reconciler.compiler.pack.plan_section import encode_plan, encode_tensors
+from reconciler.compiler.pack.state_section import MAX_STATES, StateRecord, encode_states
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, encode_parameters
 from reconciler.compiler.reference.golden_vectors import with_golden_vectors
 from reconciler.compiler.tflite.graph_reader import read_graph
 from reconciler.compiler.tflite.lowering import LoweredNetwork, lower
 from reconciler.compiler.tflite.model_interface import ElementOrder
-from reconciler.compiler.tflite.plan_builder import Value
+from reconciler.compiler.tflite.plan_builder import PlanBuilder, Value
 from reconciler.compiler.tflite.tensor_placement import TensorPlacement, place_tensors
 from reconciler.compiler.tflite.wide_layers import layers_to_widen, with_wide_layers
 
@@ -82,7 +83,7 @@ def build_network(
     graph = read_graph(model)
     lowered = lower(graph)
     draft = draft_network(lowered, decision=decision, parameters=parameters, limits=limits)
-    data = with_golden_vectors(draft.pack, draft.inputs, draft.outputs, samples)
+    data = with_golden_vectors(draft.pack, draft.outputs, samples)
     locations = tuple(node.location for node in graph.nodes)
     return NetworkPack(data, draft.placement, lowered.input_orders, tuple(lowered.plan.notes), locations)
 
@@ -113,6 +114,7 @@ def draft_network(
     while chosen and placement.layout.size > limits.arena_bytes:
         chosen -= {max(chosen, key=placement.bytes_alive)}
         placement = place_tensors(widened := with_wide_layers(plan, chosen), inputs, outputs, keep)
+    states = _states(widened)
     input_io = [_descriptor(plan.values[i], i) for i in inputs]
     output_io = [_descriptor(plan.values[i], i) for i in outputs]
     sections = {
@@ -120,6 +122,8 @@ def draft_network(
         SectionId.PLAN: encode_plan(placement.operators),
         SectionId.WEIGHTS: bytes(widened.weights),
     }
+    if states:
+        sections[SectionId.STATE] = encode_states(states)
     if parameters:
         sections[SectionId.PARAMETERS] = encode_parameters(parameters)
     if head is not None:
@@ -129,6 +133,12 @@ def draft_network(
     version = WIDE_FORMAT_VERSION if chosen else OLDEST_FORMAT_VERSION
     pack = Pack(PackKind.NEURAL_NETWORK, placement.layout.size, sections, version)
     return NetworkDraft(pack, tuple(input_io), tuple(output_io), placement)
+
+
+def _states(plan: PlanBuilder) -> list[StateRecord]:
+    if len(plan.states) > MAX_STATES:
+        raise DoesNotFit(f"the model has {len(plan.states)} variables; a pack holds at most {MAX_STATES}")
+    return [StateRecord(value, fill) for value, fill in sorted(plan.states.items())]
 
 
 def _descriptor(value: Value, index: int) -> Descriptor:

@@ -29,6 +29,7 @@ class Int8Model:
     sources: Sequence[Descriptor]
     targets: Sequence[Descriptor]
     orders: Sequence[ElementOrder | None]
+    is_stateful: bool = False  # a row is a sequence of inferences, and its result that of the last one
 
     @property
     def row_length(self) -> int:
@@ -40,6 +41,16 @@ class Int8Model:
         parts = split_row(row, [source.elements for source in self.sources])
         described = zip(parts, self.sources, self.orders, strict=True)
         return [in_device_order(_to_int8(part, source), order) for part, source, order in described]
+
+    def reset(self) -> None:
+        """Set the state of the model to its initial values."""
+        if self.is_stateful:
+            self.oracle.reset()
+
+    def last(self, steps: Sequence[Sequence[Ints]]) -> list[Ints]:
+        """Return the integers of all outputs after consecutive inferences from the initial state."""
+        self.reset()
+        return [self.run(inputs) for inputs in steps][-1]
 
     def run(self, inputs: Sequence[Ints]) -> list[Ints]:
         """Return the integers of all outputs."""
@@ -90,21 +101,26 @@ class NetworkPredictor:
 
     def predict(self, dataset: Dataset) -> Predictions:
         """Run both models on every row."""
-        if dataset.rows.shape[1] != self.int8.row_length:
+        values, step = dataset.rows.shape[1], self.int8.row_length
+        if values != step and (not self.int8.is_stateful or values % step):
             sizes = " and ".join(str(source.elements) for source in self.int8.sources)
-            raise BuildFailed(
-                f"a row of the gate's data has {dataset.rows.shape[1]} values; the model's input has {sizes}"
-            )
-        inputs = [self.int8.quantized(row) for row in dataset.rows]
-        raw = [self.int8.run(x)[0] for x in inputs]
+            multiple = ", of which a row must be a multiple, since the model has state" if self.int8.is_stateful else ""
+            raise BuildFailed(f"a row of the gate's data has {values} values; the model's input has {sizes}{multiple}")
+        steps = [[self.int8.quantized(part) for part in np.split(row, values // step)] for row in dataset.rows]
+        raw = [self.int8.last(sequence)[0] for sequence in steps]
+        inputs = [sequence[-1] for sequence in steps]
         outputs = np.array([self.int8.real(out) for out in raw])
         floats = None
         if self.float32 is not None:
-            lengths = [source.elements for source in self.int8.sources]
-            floats = np.array(
-                [self.float32.run(split_row(row, lengths))[0].reshape(-1) for row in dataset.rows], np.float64
-            )
+            floats = np.array([self._float_output(self.float32, row) for row in dataset.rows], np.float64)
         return Predictions(outputs, dataset.labels, floats, *self._scores(dataset, inputs, raw, floats))
+
+    def _float_output(self, model: Oracle, row: Floats) -> npt.NDArray[np.generic]:
+        lengths = [source.elements for source in self.int8.sources]
+        if self.int8.is_stateful:
+            model.reset()
+        parts = np.split(row, len(row) // self.int8.row_length)
+        return [model.run(split_row(part, lengths))[0].reshape(-1) for part in parts][-1]
 
     def _scores(
         self, dataset: Dataset, inputs: list[list[Ints]], raw: list[Ints], floats: Floats | None
@@ -118,7 +134,11 @@ class NetworkPredictor:
         else:
             pairs = zip(inputs, raw, strict=True)
             scores = np.array([self._reconstruction_error(x[0], out) for x, out in pairs], np.float64)
-            exact = None if floats is None else np.asarray(((floats - dataset.rows) ** 2).sum(axis=1), np.float64)
+            exact = (
+                None
+                if floats is None
+                else np.asarray(((floats - dataset.rows[:, -self.int8.row_length :]) ** 2).sum(axis=1), np.float64)
+            )
         decisions = None if self.limit is None else (scores > self.limit).astype(np.float64)
         return scores, exact, decisions
 

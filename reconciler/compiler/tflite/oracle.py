@@ -26,20 +26,27 @@ _QUANTIZED_DIMENSION = 16  # the field's place in the vtable of QuantizationPara
 class Oracle:
     """A model in the interpreter of TensorFlow Lite, with its reference kernels.
 
+    A model with variables continues from the inference before, until it is reset.
+
     A refusal by a kernel names the operator as in `locations`, if they are given.
     """
 
     def __init__(self, model: bytes, locations: Sequence[str] = ()) -> None:
         self._locations = locations
+        self._model = _with_valid_axes(model)
+        self.reset()
+        self.inputs = self._interpreter.get_input_details()
+        self.outputs = self._interpreter.get_output_details()
+
+    def reset(self) -> None:
+        """Set the model's variables to their initial values; only a new interpreter runs their initializer again."""
         with self._refusals():
             self._interpreter = Interpreter(
-                model_content=_with_valid_axes(model),
+                model_content=self._model,
                 experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
                 num_threads=1,
             )
             self._interpreter.allocate_tensors()
-        self.inputs = self._interpreter.get_input_details()
-        self.outputs = self._interpreter.get_output_details()
 
     def run(self, inputs: Sequence[npt.NDArray[np.generic]]) -> list[npt.NDArray[np.generic]]:
         """Return the outputs for one set of inputs."""

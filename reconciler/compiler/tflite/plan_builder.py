@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from reconciler.compiler.errors import DoesNotFit, OperatorUnsupported
 from reconciler.compiler.pack.operators import Operator
 from reconciler.compiler.pack.pack_format import pad4
 from reconciler.compiler.tflite.graph_reader import Graph, Node, Tensor
+from reconciler.compiler.tflite.sliding_windows import SlidingWindow
 
 Dims = tuple[int, int, int, int]
 _MAX_DIM = 65535
@@ -26,7 +28,7 @@ class Value:
     scale: float
     zero_point: int
     buffer: int | None  # None: constant
-    offset: int = 0  # in the weights, if constant
+    offset: int = 0  # in the buffer, or in the weights if constant
 
     @property
     def elements(self) -> int:
@@ -48,6 +50,9 @@ class PlanBuilder:
     operators: list[Operator] = field(default_factory=list)
     of_tensor: dict[int, int] = field(default_factory=dict)  # from tensors of the graph to values
     buffers: list[int] = field(default_factory=list)  # their sizes
+    placed: dict[int, tuple[int, int]] = field(default_factory=dict)  # from tensors to a buffer and an offset in it
+    windows: Sequence[SlidingWindow] = ()
+    states: dict[int, int] = field(default_factory=dict)  # from values that last to the initial value of each element
     weights: bytearray = field(default_factory=bytearray)
     notes: list[str] = field(default_factory=list)
     _blobs: dict[bytes, int] = field(default_factory=dict)
@@ -92,10 +97,20 @@ class PlanBuilder:
         """Add a buffer and a value for a tensor."""
         tensor = self.graph.tensors[index]
         dims = self.dims_of(tensor, node)
-        self.buffers.append(math.prod(dims))
-        value = Value(dims, tensor.scale, self.zero_point_of(tensor, node), len(self.buffers) - 1)
-        self.of_tensor[index] = self._append(value)
+        buffer, offset = self.placed.get(index) or (self.add_buffer(math.prod(dims)), 0)
+        self.of_tensor[index] = self.add(Value(dims, tensor.scale, self.zero_point_of(tensor, node), buffer, offset))
         return self.of_tensor[index]
+
+    def add_buffer(self, size: int) -> int:
+        """Add a buffer."""
+        self.buffers.append(size)
+        return len(self.buffers) - 1
+
+    def add(self, value: Value) -> int:
+        """Return the number of a value, which is added unless there is an equal one."""
+        if value in self.values:
+            return self.values.index(value)
+        return self._append(value)
 
     def output(self, node: Node) -> int:
         """Add the value that an operator writes."""
@@ -112,10 +127,7 @@ class PlanBuilder:
             return value
         if math.prod(dims) != old.elements:
             raise OperatorUnsupported(f"a tensor of shape {list(old.dims)} cannot be reshaped to {list(dims)}")
-        for number, other in enumerate(self.values):
-            if other == replace(old, dims=dims):
-                return number
-        return self._append(replace(old, dims=dims))
+        return self.add(replace(old, dims=dims))
 
     def alias(self, node: Node) -> None:
         """Make the output of an operator a view of its input."""

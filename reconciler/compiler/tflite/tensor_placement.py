@@ -2,7 +2,8 @@
 """Gives every tensor of a plan its offset in the arena.
 
 A buffer must be whole from the operator that writes it to the last that reads it. Buffers whose lifetimes
-do not overlap may share memory, and an elementwise operator may write onto its own input.
+do not overlap may share memory, and an elementwise operator may write onto its own input. A buffer with state is
+always whole, so nothing shares its memory.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def place_tensors(
     records = [
         TensorRecord(v.offset, v.dims, v.zero_point, constant=True)
         if v.buffer is None
-        else TensorRecord(offsets[owner[v.buffer]], v.dims, v.zero_point)
+        else TensorRecord(offsets[owner[v.buffer]] + v.offset, v.dims, v.zero_point)
         for v in plan.values
     ]
     return TensorPlacement(records, operators, layout, lifetimes, lower_bound(lifetimes))
@@ -80,14 +81,15 @@ def _shared_buffers(plan: PlanBuilder, outputs: tuple[int, ...], keep: frozenset
     last: dict[int, int] = {}
     for at, (reads, _) in enumerate(_buffer_uses(plan)):
         last.update(dict.fromkeys(reads, at))
-    held = {plan.values[i].buffer for i in (*outputs, *keep)}
+    lasting = {plan.values[i].buffer for i in plan.states}
+    held = {plan.values[i].buffer for i in (*outputs, *keep)} | lasting
     for at, operator in enumerate(plan.operators):
         target = plan.values[operator.output]
-        if not isinstance(operator, IN_PLACE) or target.buffer is None:
+        if not isinstance(operator, IN_PLACE) or target.buffer is None or target.buffer in lasting:
             continue
         for source in (plan.values[i] for i in operator.inputs()):
             free = source.buffer is not None and source.buffer not in held and last.get(source.buffer) == at
-            if free and source.buffer is not None and source.elements == target.elements:
+            if free and source.buffer is not None and (source.elements, source.offset) == (target.elements, 0):
                 owner[target.buffer] = owner[source.buffer]
                 break
     return owner
@@ -110,11 +112,11 @@ def _lifetimes(
         size = max(old.size, plan.buffers[buffer])
         found[shared] = BufferLifetime(size, min(old.first, at), max(old.last, at))
 
-    for index in inputs:
+    for index in (*inputs, *plan.states):
         touch(plan.values[index].buffer, -1)
     for at, (reads, writes) in enumerate(_buffer_uses(plan)):
         for buffer in sorted(reads | writes):
             touch(buffer, at)
-    for index in (*outputs, *sorted(keep)):
+    for index in (*outputs, *sorted(keep), *plan.states):
         touch(plan.values[index].buffer, len(plan.operators))
     return found

@@ -11,7 +11,6 @@ from reconciler.compiler.tflite.graph_reader import Graph, Node, Tensor
 
 _FIXED_BATCH = "give the model a fixed batch size: Input(batch_size=1)"
 _WINDOW = "use 1-D convolutions over a window instead"
-_NO_STATE = f"packs keep no state between inferences: give the model the whole window, and {_WINDOW}"
 _UPSAMPLING = "leave upsampling out of the model"
 _NORMALIZATION = "use BatchNormalization, which is folded into the layer before it"
 _RELU = "use RELU, LEAKY_RELU, HARD_SWISH or TANH"
@@ -19,10 +18,6 @@ _RELU = "use RELU, LEAKY_RELU, HARD_SWISH or TANH"
 # What to use instead of the operators that models most often have.
 ADVICE: Mapping[str, str] = {
     "SHAPE": _FIXED_BATCH,
-    "STRIDED_SLICE": f"{_FIXED_BATCH}, and do not slice",
-    "SLICE": "do not slice, or make each part an input",
-    "SPLIT": "use a layer for each part instead of splitting the output of one",
-    "SPLIT_V": "use a layer for each part instead of splitting the output of one",
     "PACK": _FIXED_BATCH,
     "FILL": _FIXED_BATCH,
     "BROADCAST_TO": f"{_FIXED_BATCH}; if the layer is UpSampling2D, {_UPSAMPLING}",
@@ -35,10 +30,6 @@ ADVICE: Mapping[str, str] = {
     "SVDF": _WINDOW,
     "WHILE": f"unroll the recurrent layer, or {_WINDOW}",
     "IF": "remove the branch from the model",
-    "VAR_HANDLE": _NO_STATE,
-    "READ_VARIABLE": _NO_STATE,
-    "ASSIGN_VARIABLE": _NO_STATE,
-    "CALL_ONCE": _NO_STATE,
     "BATCH_MATMUL": "use dense layers with constant weights",
     "SUB": "fold the subtraction into the layer before it, or train with ADD",
     "SQUARED_DIFFERENCE": _NORMALIZATION,

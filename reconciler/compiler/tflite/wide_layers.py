@@ -55,8 +55,12 @@ def _band(op: DepthwiseConv2D, output: Dims) -> int:
 def with_wide_layers(plan: PlanBuilder, chosen: AbstractSet[int]) -> PlanBuilder:
     """Return the plan with the chosen operators in their wide form, and with the weights that it needs."""
     new = PlanBuilder(
-        plan.graph, of_tensor=dict(plan.of_tensor), buffers=list(plan.buffers), notes=list(plan.notes)
-    )  # fmt: skip
+        plan.graph,
+        of_tensor=dict(plan.of_tensor),
+        buffers=list(plan.buffers),
+        states=dict(plan.states),
+        notes=list(plan.notes),
+    )
     for value in plan.values:
         kept = value
         if value.buffer is None:
