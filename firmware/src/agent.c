@@ -169,8 +169,9 @@ void tf_agent_input_missing(struct tf_agent *agent)
 void tf_agent_reset_state(struct tf_agent *agent)
 {
     const struct tf_running *running = &agent->running;
-    if (running->engine != NULL && running->engine->open(&running->pack, &agent->arena) != TF_OK) {
-        agent->work.flags |= TF_FLAG_INFERENCE; /* it has opened the same pack before */
+    if (running->engine != NULL) {
+        const int error = running->engine->open(&running->pack, &agent->arena);
+        (void)error; /* it has opened the same pack before */
     }
 }
 

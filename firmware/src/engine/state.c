@@ -8,7 +8,7 @@
 
 bool tf_check_states(const struct tf_net *net, uint32_t bytes)
 {
-    if (net->state_count > STATES_MAX || bytes != net->state_count * sizeof *net->states || (net->states != NULL && bytes == 0)) {
+    if (net->states != NULL && (bytes % sizeof *net->states != 0 || bytes == 0 || net->state_count > STATES_MAX)) {
         return false;
     }
     const struct tf_state_record *state = net->states;

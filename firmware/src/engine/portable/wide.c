@@ -5,8 +5,8 @@
 
 #include "requantize.h"
 
-/* Keeps a compiler from loading all values of a quad first, for which there are too few registers. */
-#define ONE_AFTER_THE_OTHER __asm__ volatile("" ::: "memory")
+/* Keeps a compiler from loading all values of a quad before it adds their products: there are too few registers for it. */
+#define ADDED(sums) __asm__ volatile("" : "+r"((sums).a), "+r"((sums).b), "+r"((sums).c)::"memory")
 
 static inline uint32_t number(const int8_t *array, uint32_t index)
 {
@@ -20,40 +20,70 @@ static inline uint32_t product(int32_t x, int32_t w)
     return (uint32_t)(x * w);
 }
 
+/* The sums of three pixels for one channel. */
+struct sums {
+    uint32_t a, b, c;
+};
+
+/* If the number of channels is odd, the last one counts for the one that is missing: it is written twice. */
+static inline uint32_t present(const struct tf_channels *channels, uint32_t channel)
+{
+    return channel - (channel == channels->count ? 1 : 0);
+}
+
+static inline struct sums sums_of(const struct tf_channels *channels, uint32_t channel)
+{
+    const uint32_t bias = number(channels->bias, channel);
+    return (struct sums){bias, bias, bias};
+}
+
+/* x: one value of each of three pixels, a quad apart */
+static inline void add_products(struct sums *sums, const int8_t *x, int32_t w)
+{
+    sums->a += product(x[0], w);
+    sums->b += product(x[4], w);
+    sums->c += product(x[8], w);
+}
+
+static void put(const struct tf_channels *channels, uint32_t channel, struct sums sums, int8_t *out, uint32_t step)
+{
+    const int32_t multiplier = (int32_t)number(channels->multipliers, channel), zero = channels->zero;
+    const uint32_t right = (uint32_t)-channels->shifts[channel], values[TF_PIXELS] = {sums.a, sums.b, sums.c};
+    out += channel;
+#pragma GCC unroll 1
+    for (uint32_t i = 0; i < TF_PIXELS; i++, out += step) {
+        *out = tf_requantize_saturated(values[i], multiplier, right, zero);
+    }
+}
+
+/* Two pairs of channels at a time, if a core has registers for their sums; the last ones may be computed again. */
 void tf_wide_pixels(const struct tf_channels *channels, const uint8_t *scratch, int8_t *out, uint32_t step)
 {
-    const int8_t *w = channels->w;
-    const uint32_t last = channels->count - 1;
-    for (uint32_t channel = 0; channel <= last; channel += 2) {
-        const uint32_t other = channel < last ? channel + 1 : channel; /* the last one of an odd number is written twice */
-        const int8_t *x = (const int8_t *)scratch;
-        uint32_t a0 = number(channels->bias, channel), a1 = a0, a2 = a0;
-        uint32_t b0 = number(channels->bias, other), b1 = b0, b2 = b0;
-        for (const int8_t *const end = w + 8 * (size_t)channels->quads; w != end; w += 8, x += 12) {
+    const size_t pair_bytes = 8 * (size_t)channels->quads;
+    const uint32_t last_pair = (channels->count - 1) / 2;
+    for (uint32_t pair = 0; pair <= last_pair; pair += 2) {
+        const uint32_t second = pair < last_pair ? pair + 1 : pair;
+        const int8_t *x = (const int8_t *)scratch, *w = channels->w + pair * pair_bytes, *v = channels->w + second * pair_bytes;
+        const uint32_t odd = present(channels, 2 * pair + 1), second_odd = present(channels, 2 * second + 1);
+        struct sums s0 = sums_of(channels, 2 * pair), s1 = sums_of(channels, odd);
+        struct sums s2 = sums_of(channels, 2 * second), s3 = sums_of(channels, second_odd);
+        for (const int8_t *const end = w + pair_bytes; w != end; w += 8, v += 8, x += 12) {
 #pragma GCC unroll 4
             for (uint32_t i = 0; i < 4; i++) {
-                const int8_t w0 = w[i], w1 = w[4 + i];
-                a0 += product(x[i], w0);
-                b0 += product(x[i], w1);
-                a1 += product(x[4 + i], w0);
-                b1 += product(x[4 + i], w1);
-                a2 += product(x[8 + i], w0);
-                b2 += product(x[8 + i], w1);
-                ONE_AFTER_THE_OTHER;
+                add_products(&s0, x + i, w[i]);
+                add_products(&s1, x + i, w[4 + i]);
+                add_products(&s2, x + i, v[i]);
+                add_products(&s3, x + i, v[4 + i]);
+                ADDED(s0);
+                ADDED(s1);
+                ADDED(s2);
+                ADDED(s3);
             }
         }
-        int8_t *to = out + other;
-        int32_t multiplier = (int32_t)number(channels->multipliers, other);
-        uint32_t right = (uint32_t)-channels->shifts[other];
-        to[0] = tf_requantize_saturated(b0, multiplier, right, channels->zero);
-        to[step] = tf_requantize_saturated(b1, multiplier, right, channels->zero);
-        to[2 * step] = tf_requantize_saturated(b2, multiplier, right, channels->zero);
-        to = out + channel;
-        multiplier = (int32_t)number(channels->multipliers, channel);
-        right = (uint32_t)-channels->shifts[channel];
-        to[0] = tf_requantize_saturated(a0, multiplier, right, channels->zero);
-        to[step] = tf_requantize_saturated(a1, multiplier, right, channels->zero);
-        to[2 * step] = tf_requantize_saturated(a2, multiplier, right, channels->zero);
+        put(channels, second_odd, s3, out, step);
+        put(channels, 2 * second, s2, out, step);
+        put(channels, odd, s1, out, step);
+        put(channels, 2 * pair, s0, out, step);
     }
 }
 
@@ -63,15 +93,19 @@ static inline uint32_t three(const int16_t *x, int32_t left, int32_t middle, int
     return acc + product(x[0], left) + product(x[1], middle) + product(x[2], right);
 }
 
+/* Most is read before the loop: for all the compiler knows, the output may overlap the filter. */
 static void run_3x3(const struct tf_filter *filter, const int16_t *x, int8_t *out)
 {
     const int16_t *const w = filter->taps;
     const int32_t w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[4], w4 = w[5], w5 = w[6], w6 = w[8], w7 = w[9], w8 = w[10];
-    for (uint32_t left = filter->along.count; left > 0; left--, x += filter->along.x_step, out += filter->along.out_step) {
-        uint32_t acc = three(x, w0, w1, w2, filter->bias);
-        acc = three(x + filter->row_step, w3, w4, w5, acc);
-        acc = three(x + 2 * filter->row_step, w6, w7, w8, acc);
-        *out = tf_requantize_saturated(acc, filter->multiplier, filter->right, filter->zero);
+    const uint32_t bias = filter->bias, right = filter->right, out_step = filter->along.out_step;
+    const uint32_t row_step = filter->row_step;
+    const int32_t multiplier = filter->multiplier, zero = filter->zero;
+    for (const int8_t *const end = out + filter->along.count * out_step; out != end; out += out_step, x += filter->along.x_step) {
+        uint32_t acc = three(x, w0, w1, w2, bias);
+        acc = three(x + row_step, w3, w4, w5, acc);
+        acc = three(x + 2 * row_step, w6, w7, w8, acc);
+        *out = tf_requantize_saturated(acc, multiplier, right, zero);
     }
 }
 
