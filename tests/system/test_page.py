@@ -78,7 +78,8 @@ def test_a_daemon_shows_its_fleet_and_counters_make_no_commits(site: Site) -> No
     assert result.exit_code == 0, result.output
     assert wanted in (folder / "index.html").read_text("utf-8")
     # Everything was counted and polled again. Whatever was committed since has a status that changed.
-    assert all(any(path.endswith(".yaml") for path in paths) for paths in commits_since(site, before))
+    news = (".yaml", ".json")  # of a device, a rollout or the gateway; and the statement about an artifact
+    assert all(any(path.endswith(news) for path in paths) for paths in commits_since(site, before))
 
 
 def test_the_pages_of_an_engine_in_this_process(site: Site) -> None:

@@ -27,7 +27,10 @@ def command() -> None:
 @config_option
 @output_option
 def list_(config_path: Path, output: str) -> None:
-    """List the pipelines that can run, and which device ran each stage how often."""
+    """List pipelines, and what ran their stages.
+
+    Shows how often each device, and the gateway in its place, has run a stage.
+    """
     found = ask_daemon(config_path, {})["pipelines"]
     show_result(output, found, [listed_pipelines(found)])
 
