@@ -27,7 +27,7 @@ def encode_states(records: Sequence[StateRecord]) -> bytes:
 
 
 def decode_states(data: bytes) -> list[StateRecord]:
-    """Read the section STATE (rule 22, as far as it concerns the section alone); without it there are no states."""
+    """Read the section STATE (rule 23, as far as it concerns the section alone); without it there are no states."""
     if len(data) % _RECORD.size or len(data) > MAX_STATES * _RECORD.size:
         raise PackMalformed(f"STATE is not 1 to {MAX_STATES} whole records")
     fields = list(_RECORD.iter_unpack(data))
