@@ -144,3 +144,21 @@ def test_only_a_pack_with_state_has_sequences() -> None:
     golden[2] = 1
     with pytest.raises(PackMalformed, match="2 steps; one at most"):
         check_pack(with_section(pack, SectionId.GOLDEN, bytes(golden)))
+
+
+HOSTILE_FORMS = [("delay", form) for form in (64, 0x4000, 0x8000, 0x8002)] + [
+    ("slice", form) for form in (1, 0x4000, 0x8001)
+]
+
+
+def with_form(pack: Pack, form: int) -> bytes:
+    """Return the pack with another second u16 of GOLDEN."""
+    golden = pack.section(SectionId.GOLDEN)
+    return with_section(pack, SectionId.GOLDEN, golden[:2] + form.to_bytes(2, "little") + golden[4:])
+
+
+@pytest.mark.parametrize(("name", "form"), HOSTILE_FORMS)
+def test_steps_and_digests_exclude_each_other(name: str, form: int) -> None:
+    pack = disassemble(build_network(MODELS[name]).data)
+    with pytest.raises(PackMalformed, match="GOLDEN"):
+        check_pack(with_form(pack, form))

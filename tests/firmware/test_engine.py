@@ -23,6 +23,7 @@ from reconciler.compiler.pack.decision_head import DecisionMode as HeadMode
 from reconciler.compiler.pack.features_section import Feature, FeatureWindow, Statistic
 from reconciler.compiler.pack.forest_head import ForestMode
 from reconciler.compiler.pack.forest_section import Forest, Leaf, Split, Tree
+from reconciler.compiler.pack.io_section import Descriptor, ElementType, decode_io, encode_io
 from reconciler.compiler.pack.operators import WideDepthwiseConv2D
 from reconciler.compiler.pack.pack_format import (
     FORMAT_VERSION,
@@ -32,7 +33,7 @@ from reconciler.compiler.pack.pack_format import (
     disassemble,
     pad4,
 )
-from reconciler.compiler.pack.plan_section import decode_plan, encode_plan
+from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors, encode_plan, encode_tensors
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, name_hash
 from reconciler.compiler.reference.forest import raw_features
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
@@ -40,7 +41,7 @@ from reconciler.compiler.tflite.network_pack import Decision, build_network
 from tests.compiler.make_vectors import good_packs
 from tests.compiler.random_forests import random_forest
 from tests.compiler.random_networks import KINDS, Draw, in_device_layout, oracle_and_network
-from tests.compiler.test_streaming import HOSTILE_STATES, with_section
+from tests.compiler.test_streaming import HOSTILE_FORMS, HOSTILE_STATES, with_form, with_section
 from tests.firmware.conftest import build
 from tests.firmware.extremes import ANY, FAST, extreme_packs
 
@@ -296,6 +297,28 @@ def test_a_wrong_golden_vector_is_found(engine: Engine) -> None:
 def test_a_hostile_state_is_refused(engine: Engine, name: str) -> None:
     pack = with_section(disassemble(PACKS["delay"]), SectionId.STATE, HOSTILE_STATES[name])
     assert engine.run(pack, arena_bytes=ARENA_BYTES).verdict == ERR_PACK
+
+
+@pytest.mark.parametrize(("name", "form"), HOSTILE_FORMS)
+def test_steps_and_digests_exclude_each_other(engine: Engine, name: str, form: int) -> None:
+    assert engine.run(with_form(disassemble(PACKS[name]), form), arena_bytes=ARENA_BYTES).verdict == ERR_PACK
+
+
+def test_the_size_of_a_golden_vector_does_not_wrap(engine: Engine) -> None:
+    """64 steps of four outputs of 2^24 bytes, padding included, are 2^32 bytes; the section has none of them."""
+    pack = disassemble(PACKS["delay"])
+    tensors = decode_tensors(pack.section(SectionId.TENSORS))
+    inputs, _ = decode_io(pack.section(SectionId.IO))
+    offset = pack.arena_bytes + -pack.arena_bytes % 4
+    large = Descriptor(ElementType.INT8, (4095, 4097), tensor=len(tensors))
+    sections = {
+        SectionId.TENSORS: encode_tensors([*tensors, TensorRecord(offset, (1, 1, 4095, 4097), 0)]),
+        SectionId.IO: encode_io(inputs, [large] * 4),
+        SectionId.GOLDEN: b"\x01\x00\x3f\x00" + (7).to_bytes(4, "little"),
+    }
+    arena = offset + (1 << 24)
+    damaged = assemble(replace(pack, arena_bytes=arena, sections={**pack.sections, **sections}))
+    assert engine.run(damaged, arena_bytes=arena).verdict == ERR_PACK
 
 
 def test_input_of_another_length_is_refused(engine: Engine) -> None:

@@ -67,9 +67,9 @@ static uint32_t steps_of(struct tf_section golden)
 }
 
 /* The bytes of a golden vector that say what to expect. */
-static uint32_t wanted_bytes(const struct tf_pack *pack, const struct tf_io *io)
+static uint64_t wanted_bytes(const struct tf_pack *pack, const struct tf_io *io)
 {
-    return tf_pack_is_stage(pack) ? TF_GOLDEN_DIGEST_BYTES : steps_of(tf_pack_section(pack, TF_SECTION_GOLDEN)) * io->padded_output_bytes;
+    return tf_pack_is_stage(pack) ? TF_GOLDEN_DIGEST_BYTES : (uint64_t)steps_of(tf_pack_section(pack, TF_SECTION_GOLDEN)) * io->padded_output_bytes;
 }
 
 /* Golden vector number index, or NULL when the section ends before it. *end: where the vector ends in the section. */
