@@ -60,7 +60,7 @@ class MqttConnection:
             else:
                 if await self._watch_until_end():
                     wait_s = shortest_s
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(wait_s)  # so that a broker that is down is not flooded with attempts
             wait_s = min(2 * wait_s, longest_s)
 
     async def close(self) -> None:

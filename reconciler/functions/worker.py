@@ -166,7 +166,7 @@ class _Ticker:
         while self._running.wait():
             began, ticks = time.monotonic(), 0
             while self._running.is_set():
-                time.sleep(TICK_S)
+                time.sleep(TICK_S)  # one tick of the clock that ends calls
                 passed = int((time.monotonic() - began) / TICK_S)
                 for _ in range(passed - ticks):
                     self._tick()

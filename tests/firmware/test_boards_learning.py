@@ -54,7 +54,7 @@ def test_a_board_grows_the_forest_of_its_rows(
         until = time.monotonic() + 60
         while not pull(device, SampleSpace.FOREST).data:
             assert time.monotonic() < until, "nothing was grown"
-            time.sleep(0.2)
+            time.sleep(0.2)  # a line carries no event when a forest is grown
         rows = stored_rows(device, write_bytes).rows
         grown = grown_forest(device)
         said = attest(device, made, SampleSpace.FOREST, 0, len(grown.section) + 64)
