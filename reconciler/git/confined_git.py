@@ -66,6 +66,7 @@ _CONFIG: tuple[tuple[str, str], ...] = (
     ("core.fsync", "committed,reference"),  # gateways lose power
     *FRUGAL,
     ("gc.auto", "0"),
+    ("gc.cruftPacks", "true"),  # what a replaced status leaves behind goes into one file, not into thousands
     ("maintenance.auto", "false"),
     ("commit.gpgSign", "false"),
     ("push.gpgSign", "false"),

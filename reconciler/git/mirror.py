@@ -34,6 +34,7 @@ _FETCH = (
 )  # fmt: skip
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 _MAX_PACKS = 40
+_MAX_LOOSE = 2_000  # objects with a file of their own
 
 
 class Mirror:
@@ -51,6 +52,7 @@ class Mirror:
         self._exclusive = MirrorLock(self.path)
         self._checked = False
         self._damage: str | None = None
+        self._kept_loose = 0  # what the last repack left: git before 2.37 keeps unused objects in files of their own
         self._pinned: Commit | None = None  # known to be at APPLIED, so that a poll without news starts no process
 
     def __enter__(self) -> Self:
@@ -216,15 +218,20 @@ class Mirror:
         return self._exclusive.hold(self.limits.transfer_s)
 
     def repack_if_due(self) -> bool:
-        """Repack if fetches have left many packs. Return whether it was due."""
+        """Repack if fetches and commits have left many packs or many loose objects. Return whether it was due."""
         packs = sum(1 for _ in (self.path / "objects" / "pack").glob("*.pack"))
-        if packs <= _MAX_PACKS:
+        if packs <= _MAX_PACKS and self._loose_objects() <= self._kept_loose + _MAX_LOOSE:
             return False
         with self.exclusive():
-            self.git.local("gc", "--quiet", "--prune=1.day.ago", limit_s=self.limits.transfer_s)
+            self.git.local("gc", "--quiet", "--prune=1.hour.ago", limit_s=self.limits.transfer_s)
+        self._kept_loose = self._loose_objects()
         return True
 
     # ------------------------------------------------------------ internals
+
+    def _loose_objects(self) -> int:
+        """Count the objects that have a file of their own."""
+        return sum(1 for _ in (self.path / "objects").glob("[0-9a-f][0-9a-f]/*"))
 
     def _deepen(self, by: int) -> bool:
         """Fetch older history. Return whether the remote had any."""

@@ -11,7 +11,7 @@ from reconciler.git.remote_settings import Remote
 from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.status_writer import Pushed, StatusWriter
 from tests.git.forge import SshKey
-from tests.git.test_status_writer import LIMITS, message
+from tests.git.test_status_writer import LIMITS, NORTH, message
 
 
 def test_a_gateway_cannot_report_for_another(remote: Remote, keys: dict[str, SshKey], tmp_path: Path) -> None:
@@ -54,3 +54,16 @@ def test_a_principal_that_only_ends_like_the_gateway_is_another_one(
         assert peers.fetch() == {}
     with PeerStatusReader(tmp_path / "any", remote, verifier, limits=LIMITS, named=False) as peers:
         assert set(peers.fetch()) == {"north"}
+
+
+def test_statuses_that_were_replaced_leave_few_files(remote: Remote, tmp_path: Path) -> None:
+    verifier = CommitVerifier(SignaturePolicy(SignatureMode.OFF), tmp_path / "state")
+    with (
+        StatusWriter(tmp_path / "north", remote, "north", NORTH, limits=LIMITS) as status,
+        PeerStatusReader(tmp_path / "peers", remote, verifier, limits=LIMITS) as peers,
+    ):
+        for number in range(42):
+            assert isinstance(status.publish({"a": b"%d" % number}, message()), Pushed)
+            assert set(peers.fetch()) == {"north"}
+    files = [file for file in (tmp_path / "peers" / "objects").rglob("*") if file.is_file()]
+    assert len(files) < 42  # each fetch is a pack of two files

@@ -281,6 +281,24 @@ def test_a_remote_that_refuses_rewritten_branches_keeps_its_history(
     assert count(forge) == 5
 
 
+def test_many_loose_objects_become_one_pack(forge: Forge, status: StatusWriter, tmp_path: Path) -> None:
+    """A commit of fewer than 100 objects writes each to a file of its own."""
+    objects = tmp_path / "status" / "objects"
+    status.publish({"a": b"first"}, message())
+    for number in range(2_001):
+        (tmp_path / f"{number}").write_text(f"of an earlier commit: {number}")
+    names = "".join(f"{tmp_path / str(number)}\n" for number in range(2_001))
+    unsynced = ("-c", "core.fsync=none", "-c", "core.looseCompression=0")
+    forge.git(*unsynced, "hash-object", "-w", "--stdin-paths", cwd=tmp_path / "status", data=names.encode())
+    assert sum(1 for _ in objects.glob("??/*")) > 2_001
+    status.publish({"a": b"second"}, message())
+    assert sum(1 for _ in objects.glob("??/*")) == 0
+    assert sum(1 for _ in objects.glob("pack/*.pack")) == 2  # what is used, and what is not
+    assert on_remote(forge) == {"a": b"second"}
+    status.publish({"a": b"third"}, message())
+    assert sum(1 for _ in objects.glob("??/*")) == 4  # not repacked: a file, a tree and two commits
+
+
 def test_a_remote_that_rejects_the_push_has_its_own_reason(forge: Forge, status: StatusWriter) -> None:
     """With a server-side rule, as forges have; a hook would not run, because the remote is on this machine."""
     forge.git("config", "receive.maxInputSize", "10", cwd=forge.bare)
