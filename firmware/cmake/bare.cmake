@@ -14,8 +14,8 @@ function(add_firmware target name)
   set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS ${BARE}/sections.ld ${PORT}/${TF_PORT}.ld)
 endfunction()
 
-# Images to measure, each with one part less: all parts; without stages of pipelines; without learning as well; without samples
-# as well; and without the engines for networks and trees. The differences are the sizes of the parts.
+# Images to measure, each with one part less: all parts; without recurrent layers; without stages of pipelines as well; without
+# learning as well; without samples as well; and without the engines for networks and trees. The differences are the sizes of the parts.
 set(ALONE_SOURCES ${BARE_SOURCES})
 set(UNSAMPLED_SOURCES ${BARE_SOURCES})
 set(UNLEARNED_SOURCES ${BARE_SOURCES})
@@ -33,18 +33,21 @@ list(FILTER UNSAMPLED_SOURCES EXCLUDE REGEX "/(threshold_only|sampling_recorder|
 list(FILTER ALONE_SOURCES EXCLUDE REGEX "/(engines|sampling_recorder|recorder|stages)\\.c$")
 if(TF_STAGES)
   list(FILTER BARE_SOURCES EXCLUDE REGEX "/(threshold_only|${RECORDERS}|no_stages)\\.c$")
-  add_firmware(firmware tinyfleet ${BARE_SOURCES})
-  target_link_libraries(firmware PRIVATE strict core engines ${PARTS} stages third_party gcc)
+  list(APPEND ALL_PARTS ${PARTS} stages)
 else()
-  add_firmware(firmware tinyfleet ${UNSTAGED_SOURCES})
-  target_link_libraries(firmware PRIVATE strict core engines ${PARTS} third_party gcc)
+  set(BARE_SOURCES ${UNSTAGED_SOURCES})
+  set(ALL_PARTS ${PARTS})
 endif()
+add_firmware(firmware tinyfleet ${BARE_SOURCES})
+target_link_libraries(firmware PRIVATE strict core ${ENGINES} ${ALL_PARTS} third_party gcc)
+add_firmware(feedforward feedforward ${BARE_SOURCES})
+target_link_libraries(feedforward PRIVATE strict core feedforward_engines ${ALL_PARTS} third_party gcc)
 add_firmware(unstaged unstaged ${UNSTAGED_SOURCES})
-target_link_libraries(unstaged PRIVATE strict core engines ${PARTS} third_party gcc)
+target_link_libraries(unstaged PRIVATE strict core feedforward_engines ${PARTS} third_party gcc)
 add_firmware(unlearned unlearned ${UNLEARNED_SOURCES})
-target_link_libraries(unlearned PRIVATE strict core engines samples third_party gcc)
+target_link_libraries(unlearned PRIVATE strict core feedforward_engines samples third_party gcc)
 add_firmware(unsampled unsampled ${UNSAMPLED_SOURCES})
-target_link_libraries(unsampled PRIVATE strict core engines third_party gcc)
+target_link_libraries(unsampled PRIVATE strict core feedforward_engines third_party gcc)
 # The agent without the engines for networks and trees: its own size is measured on this.
 add_firmware(alone agent-alone ${ALONE_SOURCES})
 target_link_libraries(alone PRIVATE strict core third_party gcc)
@@ -59,7 +62,7 @@ if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/runner/${TF_PORT}.c)
   # Runs single packs on a board.
   add_firmware(runner-elf tinyfleet-runner runner/bare.c ${COUNTED})
   set_target_properties(runner-elf PROPERTIES EXCLUDE_FROM_ALL ON)
-  target_link_libraries(runner-elf PRIVATE strict runner core engines third_party gcc)
+  target_link_libraries(runner-elf PRIVATE strict runner core ${ENGINES} third_party gcc)
   # Counts the instructions of SHA-256, with the core's own options.
   add_firmware(crypto-bench crypto-bench runner/crypto_bench.c ${COUNTED})
   set_target_properties(crypto-bench PROPERTIES EXCLUDE_FROM_ALL ON)

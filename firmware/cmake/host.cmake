@@ -6,13 +6,13 @@ target_include_directories(host_port PUBLIC ports/host ports/shared)
 target_link_libraries(host_port PUBLIC core third_party PRIVATE strict)
 
 add_library(tinyfleet-host SHARED ports/host/host_library.c)
-target_link_libraries(tinyfleet-host PRIVATE host_port core engines samples learning stages third_party strict)
+target_link_libraries(tinyfleet-host PRIVATE host_port core ${ENGINES} samples learning stages third_party strict)
 
 file(GLOB VDEV_SOURCES CONFIGURE_DEPENDS ports/host/vdev/*.c)
 if(VDEV_SOURCES)
   find_library(MOSQUITTO mosquitto REQUIRED)
   add_executable(tinyfleet-vdev ${VDEV_SOURCES})
-  target_link_libraries(tinyfleet-vdev PRIVATE host_port core engines samples learning stages third_party strict ${MOSQUITTO} m)
+  target_link_libraries(tinyfleet-vdev PRIVATE host_port core ${ENGINES} samples learning stages third_party strict ${MOSQUITTO} m)
   target_compile_definitions(tinyfleet-vdev PRIVATE _GNU_SOURCE)
 endif()
 
@@ -26,4 +26,4 @@ foreach(curve monocypher small)
 endforeach()
 
 add_executable(tinyfleet-runner runner/host.c)
-target_link_libraries(tinyfleet-runner PRIVATE runner engines core third_party strict)
+target_link_libraries(tinyfleet-runner PRIVATE runner ${ENGINES} core third_party strict)

@@ -3,8 +3,8 @@
 
 text   everything in ROM: code, constants, initial values. Without a suffix: the agent with the built-in engine only;
        text_full: with the engines for networks and trees, and with samples; stack_full: with everything;
-       text_sampling, ram_sampling, text_learning, ram_learning, text_stage, ram_stage: what the parts add that keep
-       samples, that learn, and that run stages of pipelines
+       text_sampling, ram_sampling, text_learning, ram_learning, text_stage, ram_stage, text_recurrent, ram_recurrent:
+       what the parts add that keep samples, that learn, that run stages of pipelines, and recurrent layers
 ram    data and bss, without the stack, the message buffer and the arena
 stack  the deepest path from reset, plus an interrupt on top of it
 """
@@ -59,7 +59,8 @@ class Symbol:
 def measure(target: Target) -> dict[str, int]:
     """Return the figures of one board: the agent alone, with everything, and what each part adds."""
     text, ram, stack = _measure(target, "agent-alone", "alone")
-    images = (("unsampled", ""), ("unlearned", "sampling"), ("unstaged", "learning"), ("tinyfleet", "stage"))
+    images = (("unsampled", ""), ("unlearned", "sampling"), ("unstaged", "learning"), ("feedforward", "stage"),
+              ("tinyfleet", "recurrent"))
     sizes = {name: _measure(target, name, "firmware" if name == "tinyfleet" else name) for name, _ in images}
     figures = {
         "text": text,

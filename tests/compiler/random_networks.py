@@ -456,6 +456,50 @@ def _window(
     return joined
 
 
+def svdf(draw: Draw) -> bytes:
+    """One SVDF, whose filters over time are sometimes so large that their sum wraps."""
+    depth, units, rank, size = draw.size(1, 20), draw.size(1, 6), draw.size(1, 3), draw.size(1, 9)
+    filters = units * rank
+    model = Model()
+    x = model.tensor([1, depth], draw.scale(), draw.zero())
+    w = model.tensor([filters, depth], draw.scales(1), data=draw.int8((filters, depth)))
+    spread = draw(st.sampled_from([100, 3000, 32767]))
+    rng = np.random.default_rng(draw.size(0, 999))
+    time = model.tensor(
+        [filters, size], draw.scales(1), kind="INT16", data=rng.integers(-spread, spread + 1, (filters, size), np.int16)
+    )
+    b = model.tensor([units], 0.001, kind="INT32", data=draw.biases(units)) if draw(st.booleans()) else -1
+    memory = model.state([1, filters * size], float(draw(floats(1e-4, 0.1))))
+    y = model.tensor([1, units], draw.scale() * (200.0 if spread > 100 else 1.0), draw.zero())
+    model.operator("SVDF", [x, w, time, b, memory], [y], table="SVDFOptions", rank=rank, fusedActivationFunction=1)
+    return model.finish([x], [y])
+
+
+def lstm(draw: Draw) -> bytes:
+    """One LSTM over a sequence, as the converter quantizes it."""
+    steps, depth, units = draw.size(1, 5), draw.size(1, 9), draw.size(1, 7)
+    model = Model()
+    time_major = draw(st.booleans())
+    x_scale, scale, zero = draw.scale(), float(draw(floats(0.002, 0.02))), draw.zero()
+    x = model.tensor([steps, 1, depth] if time_major else [1, steps, depth], x_scale, draw.zero())
+    of_inputs, of_loops = draw.scales(4), draw.scales(4)
+    inputs = [model.tensor([units, depth], s, data=draw.int8((units, depth))) for s in of_inputs]
+    loops = [model.tensor([units, units], s, data=draw.int8((units, units))) for s in of_loops]
+    largest = float(np.finfo(np.float32).max)
+    biases = [model.tensor([units], min(x_scale * s, largest), kind="INT32", data=draw.biases(units)) for s in of_inputs]
+    hidden = model.state([1, units], scale, zero, "INT8")
+    cell = model.state([1, units], 2.0 ** (draw.size(0, 6) - 15))
+    gates = [model.tensor([0], 2.0**-12, kind="INT16") for _ in range(4)]
+    made = model.tensor([0], scale if draw(st.booleans()) else float(draw(floats(0.002, 0.02))), draw.zero())
+    y = model.tensor([steps, 1, units] if time_major else [1, steps, units], scale, zero)
+    model.operator(
+        "UNIDIRECTIONAL_SEQUENCE_LSTM", [x, *inputs, *loops, *[-1] * 3, *biases, -1, -1, hidden, cell, *[-1] * 4], [y],
+        table="UnidirectionalSequenceLSTMOptions", fusedActivationFunction=4, timeMajor=time_major, projClip=0.0,
+        cellClip=float(draw(st.sampled_from([0.0, 10.0, 0.25]))), intermediates=[*gates, made],
+    )  # fmt: skip
+    return model.finish([x], [y])
+
+
 def in_device_layout(network: NetworkPack, inputs: Sequence[np.ndarray[Any, Any]]) -> list[bytes]:
     """Return the inputs of a model's file as the pack takes them."""
     pairs = zip(inputs, network.input_orders, strict=True)
@@ -499,5 +543,7 @@ KINDS = {
         transposed,
         slices,
         streaming,
+        svdf,
+        lstm,
     )
 }

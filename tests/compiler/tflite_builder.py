@@ -52,6 +52,12 @@ class Model:
         self._graph.tensors.append(item)
         return len(self._graph.tensors) - 1
 
+    def state(self, shape: Sequence[int], scale: float, zero_point: int = 0, kind: str = "INT16") -> int:
+        """Add a tensor that an operator keeps from one inference to the next."""
+        index = self.tensor(shape, scale, zero_point, kind=kind)
+        self._graph.tensors[index].isVariable = True
+        return index
+
     def constant(self, values: Any, kind: str = "INT32") -> int:  # noqa: ANN401 - anything numpy takes
         array = np.array(values, {"INT32": np.int32, "INT8": np.int8}[kind])
         return self.tensor(array.shape, 1.0, kind=kind, data=array)
@@ -65,6 +71,7 @@ class Model:
         item = schema.OperatorT()
         item.opcodeIndex = len(self._model.operatorCodes) - 1
         item.inputs, item.outputs = list(inputs), list(outputs)
+        item.intermediates = list(options.pop("intermediates", []))
         table = options.pop("table", None)
         if table is not None:
             item.builtinOptionsType = getattr(schema.BuiltinOptions, table)

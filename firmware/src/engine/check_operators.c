@@ -25,7 +25,7 @@ bool tf_is_mbqm(int32_t multiplier, int32_t shift)
 }
 
 /* Rule 7. */
-static bool is_array(const struct tf_net *net, uint32_t offset, uint64_t bytes)
+bool tf_is_array(const struct tf_net *net, uint32_t offset, uint64_t bytes)
 {
     return offset % 4 == 0 && offset <= net->weights.size && bytes <= net->weights.size - offset;
 }
@@ -34,8 +34,8 @@ static bool is_array(const struct tf_net *net, uint32_t offset, uint64_t bytes)
 static bool is_layer(const struct tf_net *net, const struct tf_channel_arrays *layer, uint64_t weight_bytes, uint32_t channels, uint32_t count,
                      int32_t least_shift, int32_t most_shift)
 {
-    if (!is_array(net, layer->weights, weight_bytes) || !is_array(net, layer->bias, 4ull * channels) ||
-        !is_array(net, layer->multipliers, 4ull * count) || !is_array(net, layer->shifts, count)) {
+    if (!tf_is_array(net, layer->weights, weight_bytes) || !tf_is_array(net, layer->bias, 4ull * channels) ||
+        !tf_is_array(net, layer->multipliers, 4ull * count) || !tf_is_array(net, layer->shifts, count)) {
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -195,7 +195,7 @@ bool tf_check_lookup(const struct tf_net *net, const struct tf_record *record)
 {
     return record->low == INT8_MIN && record->high == INT8_MAX &&
            tf_elements(input_of(net, record)) == tf_elements(output_of(net, record)) &&
-           is_array(net, ((const struct tf_lookup_record *)record)->table, LOOKUP_BYTES);
+           tf_is_array(net, ((const struct tf_lookup_record *)record)->table, LOOKUP_BYTES);
 }
 
 bool tf_check_softmax(const struct tf_net *net, const struct tf_record *record)

@@ -35,7 +35,7 @@ static bool is_apart(const struct tf_net *net, const struct tf_record *record, u
     return x->offset == y->offset && (record->number == TF_OPERATOR_SLICE || ((IN_PLACE >> record->number & 1) != 0 && x_bytes == y_bytes));
 }
 
-static bool is_input(const struct tf_net *net, const struct tf_record *record, uint32_t input)
+bool tf_is_input(const struct tf_net *net, const struct tf_record *record, uint32_t input)
 {
     return input < net->tensor_count && is_apart(net, record, input);
 }
@@ -43,19 +43,19 @@ static bool is_input(const struct tf_net *net, const struct tf_record *record, u
 static bool check_record(const struct tf_net *net, const struct tf_record *record)
 {
     if (record->output >= net->tensor_count || (net->tensors[record->output].flags & TF_TENSOR_CONSTANT) != 0 ||
-        record->low > record->high || !is_input(net, record, record->input)) {
+        record->low > record->high || !tf_is_input(net, record, record->input)) {
         return false;
     }
     /* ADD and MUL have their second input at the same offset */
-    if ((WITH_SECOND >> record->number & 1) != 0 && !is_input(net, record, ((const struct tf_mul_record *)record)->second)) {
+    if ((WITH_SECOND >> record->number & 1) != 0 && !tf_is_input(net, record, ((const struct tf_mul_record *)record)->second)) {
         return false;
     }
-    return tf_operators[record->number].check(net, record);
+    return tf_operators[tf_operator_row(record->number)].check(net, record);
 }
 
 static bool has_words(const struct tf_net *net, const struct tf_record *record)
 {
-    const struct tf_operator *operator = &tf_operators[record->number];
+    const struct tf_operator *operator = &tf_operators[tf_operator_row(record->number)];
     return record->words == operator->words || (net->has_wide_forms && record->words != 0 && record->words == operator->wide_words);
 }
 
@@ -72,7 +72,7 @@ int tf_check_plan(const struct tf_net *net)
         if (net->plan.size - at < sizeof *record) {
             return TF_ERR_PACK;
         }
-        if (record->number >= TF_OPERATOR_COUNT) {
+        if (tf_operator_row(record->number) >= TF_OPERATOR_ROWS) {
             return TF_ERR_OPERATOR;
         }
         if (!has_words(net, record) || net->plan.size - at < 4u * record->words ||

@@ -174,7 +174,7 @@ static struct tf_verdict infer(const struct tf_pack *pack, const struct tf_net *
 {
     for (uint32_t at = 0; at < net->plan.size;) {
         const struct tf_record *record = (const struct tf_record *)(const void *)(net->plan.data + at);
-        tf_operators[record->number].run(net, record);
+        tf_operators[tf_operator_row(record->number)].run(net, record);
         at += 4u * record->words;
     }
     return decide(net, head_of(pack), parameters);
@@ -278,7 +278,7 @@ static int run(const struct tf_pack *pack, const struct tf_arena *arena, const i
 
 const struct tf_engine tf_engine_network = {
     .kind = KIND,
-    .operators = ((1u << TF_OPERATOR_COUNT) - 1u) | 1u << TF_OPERATOR_STATE,
+    .operators = ((1u << TF_OPERATOR_COUNT) - 1u) | 1u << TF_OPERATOR_STATE | TF_RECURRENT_OPERATORS,
     .check = check,
     .open = open_pack,
     .golden = golden,

@@ -3,8 +3,7 @@
 
 #define WORDS(record) (uint8_t)(sizeof(struct record) / 4)
 
-/* By operator number. */
-const struct tf_operator tf_operators[TF_OPERATOR_COUNT] = {
+const struct tf_operator tf_operators[TF_OPERATOR_ROWS] = {
     {WORDS(tf_convolution_record), WORDS(tf_wide_record), tf_check_conv, tf_run_conv},
     {WORDS(tf_convolution_record), WORDS(tf_wide_record), tf_check_depthwise, tf_run_depthwise},
     {WORDS(tf_dense_record), 0, tf_check_dense, tf_run_dense},
@@ -19,4 +18,8 @@ const struct tf_operator tf_operators[TF_OPERATOR_COUNT] = {
     {WORDS(tf_pad_record), 0, tf_check_pad, tf_run_pad},
     {WORDS(tf_strided_record), 0, tf_check_strided_copy, tf_run_strided_copy},
     {WORDS(tf_strided_record), 0, tf_check_strided_copy, tf_run_strided_copy},
+#if TF_RECURRENT
+    {WORDS(tf_svdf_record), 0, tf_check_svdf, tf_run_svdf},
+    {WORDS(tf_lstm_record), 0, tf_check_lstm, tf_run_lstm},
+#endif
 };

@@ -18,6 +18,19 @@
 #define TF_OPERATOR_COUNT 14u
 #define TF_OPERATOR_SLICE 13u
 #define TF_OPERATOR_STATE 14u /* no record: the engine keeps the tensors of section STATE */
+#define TF_OPERATOR_SVDF 15u
+#define TF_OPERATOR_LSTM 21u
+#define TF_LSTM_GATES 4u
+#define TF_LSTM_SCALES 9u
+
+/* Builds with TF_RECURRENT have two operators more, whose rows follow in the table. */
+#if TF_RECURRENT
+#define TF_OPERATOR_ROWS (TF_OPERATOR_COUNT + 2u)
+#define TF_RECURRENT_OPERATORS (1u << TF_OPERATOR_SVDF | 1u << TF_OPERATOR_LSTM)
+#else
+#define TF_OPERATOR_ROWS TF_OPERATOR_COUNT
+#define TF_RECURRENT_OPERATORS 0u
+#endif
 #define TF_TENSOR_CONSTANT 1u
 
 struct TF_IN_PLACE tf_tensor {
@@ -137,6 +150,34 @@ struct TF_IN_PLACE tf_strided_record {
     uint32_t start;
 };
 
+struct TF_IN_PLACE tf_svdf_record {
+    struct tf_record head;
+    uint32_t weights;
+    uint32_t feature_bias;
+    uint32_t time_weights;
+    uint32_t bias;
+    int32_t multipliers[2]; /* of the newest value, of the output */
+    int8_t shifts[2];
+    uint16_t memory; /* tensor */
+    uint16_t rank;
+    uint16_t memory_size;
+};
+
+struct TF_IN_PLACE tf_lstm_record {
+    struct tf_record head;
+    uint32_t weights;
+    uint32_t recurrent;
+    uint32_t bias;
+    uint32_t recurrent_bias;
+    uint32_t multipliers;
+    uint32_t shifts;
+    uint16_t hidden; /* tensor */
+    uint16_t cell;   /* tensor */
+    uint16_t clip;
+    uint8_t cell_bits;
+    int8_t zero;
+};
+
 /* Section STATE: a tensor that keeps its values between inferences. */
 struct TF_IN_PLACE tf_state_record {
     uint16_t tensor;
@@ -146,7 +187,7 @@ struct TF_IN_PLACE tf_state_record {
 
 _Static_assert(sizeof(struct tf_tensor) == 16 && sizeof(struct tf_record) == 8, "as the specification has it");
 _Static_assert(sizeof(struct tf_convolution_record) == 44 && sizeof(struct tf_wide_record) == 48 && sizeof(struct tf_dense_record) == 28, "as above");
-_Static_assert(sizeof(struct tf_state_record) == 4, "as above");
+_Static_assert(sizeof(struct tf_state_record) == 4 && sizeof(struct tf_svdf_record) == 40 && sizeof(struct tf_lstm_record) == 40, "as above");
 _Static_assert(sizeof(struct tf_add_record) == 28 && sizeof(struct tf_softmax_record) == 16, "as above");
 
 /* A pack and its arena, as the operators see them. */
@@ -170,8 +211,19 @@ struct tf_operator {
     void (*run)(const struct tf_net *net, const struct tf_record *record);
 };
 
-/* By operator number. */
-extern const struct tf_operator tf_operators[TF_OPERATOR_COUNT];
+/* By operator number, the recurrent ones last. */
+extern const struct tf_operator tf_operators[TF_OPERATOR_ROWS];
+
+/* The row of an operator; not below TF_OPERATOR_ROWS if there is none. */
+static inline uint32_t tf_operator_row(uint32_t number)
+{
+#if TF_RECURRENT
+    if (number >= TF_OPERATOR_COUNT) {
+        return number == TF_OPERATOR_SVDF ? TF_OPERATOR_COUNT : number == TF_OPERATOR_LSTM ? TF_OPERATOR_COUNT + 1u : TF_OPERATOR_ROWS;
+    }
+#endif
+    return number;
+}
 
 TF_MUST_CHECK struct tf_net tf_net_view(const struct tf_pack *pack, uint8_t *arena);
 
@@ -256,6 +308,8 @@ void tf_run_lookup(const struct tf_net *net, const struct tf_record *record);
 void tf_run_softmax(const struct tf_net *net, const struct tf_record *record);
 void tf_run_pad(const struct tf_net *net, const struct tf_record *record);
 void tf_run_strided_copy(const struct tf_net *net, const struct tf_record *record);
+void tf_run_svdf(const struct tf_net *net, const struct tf_record *record);
+void tf_run_lstm(const struct tf_net *net, const struct tf_record *record);
 
 TF_MUST_CHECK bool tf_check_conv(const struct tf_net *net, const struct tf_record *record);
 TF_MUST_CHECK bool tf_check_depthwise(const struct tf_net *net, const struct tf_record *record);
@@ -269,8 +323,10 @@ TF_MUST_CHECK bool tf_check_lookup(const struct tf_net *net, const struct tf_rec
 TF_MUST_CHECK bool tf_check_softmax(const struct tf_net *net, const struct tf_record *record);
 TF_MUST_CHECK bool tf_check_pad(const struct tf_net *net, const struct tf_record *record);
 TF_MUST_CHECK bool tf_check_strided_copy(const struct tf_net *net, const struct tf_record *record);
+TF_MUST_CHECK bool tf_check_svdf(const struct tf_net *net, const struct tf_record *record);
+TF_MUST_CHECK bool tf_check_lstm(const struct tf_net *net, const struct tf_record *record);
 
-/* Rule 22. bytes: of the section. */
+/* Rule 23. bytes: of the section. */
 TF_MUST_CHECK bool tf_check_states(const struct tf_net *net, uint32_t bytes);
 
 /* Set all states to their initial values. */
@@ -278,6 +334,12 @@ void tf_reset_states(const struct tf_net *net);
 
 /* Rules 5, 6 and 16, and the rules of each operator. */
 TF_MUST_CHECK int tf_check_plan(const struct tf_net *net);
+
+/* Is there such a tensor, and is it apart from the output (rule 16)? */
+TF_MUST_CHECK bool tf_is_input(const struct tf_net *net, const struct tf_record *record, uint32_t input);
+
+/* Rule 7. */
+TF_MUST_CHECK bool tf_is_array(const struct tf_net *net, uint32_t offset, uint64_t bytes);
 
 /* Are the fields of an MBQM in range? */
 TF_MUST_CHECK bool tf_is_mbqm(int32_t multiplier, int32_t shift);

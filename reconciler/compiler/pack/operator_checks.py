@@ -199,6 +199,40 @@ def _check_blocks(op: ops.StridedCopy, *, adjacent: TensorRecord, strided: Tenso
     require(end <= strided.elements, f"{op.NAME}: the blocks end after the tensor")
 
 
+def _check_kept(network: CheckedNetwork, op: ops.Operator, index: int, size: int) -> None:
+    """Check a tensor that an operator keeps."""
+    tensor = network.tensors[index]
+    require(not tensor.constant and tensor.elements == size, f"{op.NAME}: its state is a constant or has another size")
+
+
+def _check_arrays(
+    network: CheckedNetwork, op: ops.Svdf | ops.SequenceLstm, x: TensorRecord, y: TensorRecord
+) -> None:
+    for field, size in op.array_bytes(x.dims[3], y.dims[3]).items():
+        network.array(getattr(op, field), size, "i1")
+
+
+def _check_svdf(network: CheckedNetwork, op: ops.Svdf, x: TensorRecord, y: TensorRecord) -> None:
+    require(x.dims[:3] == y.dims[:3] == (1, 1, 1), "SVDF: dims must be [1, 1, 1, n], [1, 1, 1, m]")
+    require(min(op.rank, op.memory_size) >= 1, "SVDF: has no filters or no memory")
+    _check_kept(network, op, op.memory, 2 * y.dims[3] * op.rank * op.memory_size)
+    _check_arrays(network, op, x, y)
+    check_multiplier(op.multiplier, op.shift)
+    check_multiplier(op.multiplier_out, op.shift_out)
+
+
+def _check_lstm(network: CheckedNetwork, op: ops.SequenceLstm, x: TensorRecord, y: TensorRecord) -> None:
+    require(x.dims[:3] == y.dims[:3] and x.dims[:2] == (1, 1), f"{op.NAME}: dims must be [1, 1, T, n], [1, 1, T, m]")
+    require(op.clip <= 32767 and op.cell_bits <= 6, f"{op.NAME}: a field is out of range")  # noqa: PLR2004 - the specification's
+    units = y.dims[3]
+    _check_kept(network, op, op.hidden, units)
+    _check_kept(network, op, op.cell, 2 * units)
+    _check_arrays(network, op, x, y)
+    multipliers = network.array(op.multipliers, ops.LSTM_SCALES, "<i4")
+    for multiplier, shift in zip(multipliers, network.array(op.shifts, ops.LSTM_SCALES, "i1"), strict=True):
+        check_multiplier(multiplier, shift)
+
+
 _CHECKS: dict[type[ops.Operator], Callable[[CheckedNetwork, Any, TensorRecord, TensorRecord], None]] = {
     ops.Conv2D: _check_convolution,
     ops.WideConv2D: _check_convolution,
@@ -216,4 +250,6 @@ _CHECKS: dict[type[ops.Operator], Callable[[CheckedNetwork, Any, TensorRecord, T
     ops.Pad: _check_pad,
     ops.Concatenation: _check_concatenation,
     ops.Slice: _check_slice,
+    ops.Svdf: _check_svdf,
+    ops.SequenceLstm: _check_lstm,
 }

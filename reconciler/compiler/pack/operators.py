@@ -10,6 +10,8 @@ STATE = 14  # no operator: the engine keeps the tensors of the section STATE bet
 TREE_ENSEMBLE = 16
 THRESHOLD = 17
 DENSE_PER_CHANNEL, DENSE_WIDE = 1, 2
+LSTM_GATES = 4
+LSTM_SCALES = 2 * LSTM_GATES + 1  # of the input and of the hidden state for each gate, and of the output
 SAMPLES = 18  # no operator: the device keeps samples (docs/specs/samples.md)
 LEARN = 19  # no operator either: the device grows forests (docs/specs/learning.md)
 STAGE = 20  # no operator: the device runs stages of pipelines (docs/specs/stages.md)
@@ -30,7 +32,11 @@ class Operator:
 
     def inputs(self) -> tuple[int, ...]:
         """Return the tensors that the operator reads."""
-        return (self.input,)
+        return (self.input, *self.kept())
+
+    def kept(self) -> tuple[int, ...]:
+        """Return the tensors, besides the output, that the operator writes: its state."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +278,78 @@ class WideDepthwiseConv2D(DepthwiseConv2D):
     LAYOUT: ClassVar[str] = "4I8HHHI"
 
 
+@dataclass(frozen=True, slots=True)
+class Svdf(Operator):
+    """A dense layer that keeps its last results, and filters over time."""
+
+    weights: int
+    feature_bias: int
+    time_weights: int
+    bias: int
+    multiplier: int
+    multiplier_out: int
+    shift: int
+    shift_out: int
+    memory: int
+    rank: int
+    memory_size: int
+
+    NUMBER: ClassVar[int] = 15
+    NAME: ClassVar[str] = "SVDF"
+    LAYOUT: ClassVar[str] = "4Iiibb3H"
+
+    def kept(self) -> tuple[int, ...]:
+        """Return the tensors that the operator keeps."""
+        return (self.memory,)
+
+    def array_bytes(self, depth: int, units: int) -> dict[str, int]:
+        """Return the sizes of its arrays in WEIGHTS, by the fields that say where they are."""
+        filters = units * self.rank
+        return {
+            "weights": filters * depth,
+            "feature_bias": 4 * filters,
+            "time_weights": 2 * filters * self.memory_size,
+            "bias": 4 * units,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceLstm(Operator):
+    """An LSTM over the steps of a sequence."""
+
+    weights: int
+    recurrent: int
+    bias: int
+    recurrent_bias: int
+    multipliers: int
+    shifts: int
+    hidden: int
+    cell: int
+    clip: int
+    cell_bits: int
+    zero: int
+
+    NUMBER: ClassVar[int] = 21
+    NAME: ClassVar[str] = "UNIDIRECTIONAL_SEQUENCE_LSTM"
+    LAYOUT: ClassVar[str] = "6I3HBb"
+
+    def kept(self) -> tuple[int, ...]:
+        """Return the tensors that the operator keeps."""
+        return (self.hidden, self.cell)
+
+    def array_bytes(self, depth: int, units: int) -> dict[str, int]:
+        """Return the sizes of its arrays in WEIGHTS, by the fields that say where they are."""
+        biases = 4 * LSTM_GATES * units
+        return {
+            "weights": LSTM_GATES * units * depth,
+            "recurrent": LSTM_GATES * units * units,
+            "bias": biases,
+            "recurrent_bias": biases,
+            "multipliers": 4 * LSTM_SCALES,
+            "shifts": LSTM_SCALES,
+        }
+
+
 _ALL: tuple[type[Operator], ...] = (
     Conv2D,
     DepthwiseConv2D,
@@ -287,6 +365,8 @@ _ALL: tuple[type[Operator], ...] = (
     Pad,
     Concatenation,
     Slice,
+    Svdf,
+    SequenceLstm,
 )
 IN_PLACE = (Add, Mul, Quantize, Lookup)  # these may write onto their own input
 OPERATORS: dict[int, type[Operator]] = {kind.NUMBER: kind for kind in _ALL}

@@ -9,7 +9,16 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 from reconciler.compiler.errors import DoesNotFit, PackMalformed
-from reconciler.compiler.pack.operators import OPERATORS, WIDE_FORMS, Conv2D, DepthwiseConv2D, FullyConnected, Operator
+from reconciler.compiler.pack.operators import (
+    OPERATORS,
+    WIDE_FORMS,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    Operator,
+    SequenceLstm,
+    Svdf,
+)
 
 _COMMON = struct.Struct("<BBHHbb")
 _TENSOR = struct.Struct("<I4HbBH")
@@ -39,6 +48,10 @@ def macs_of(op: Operator, tensors: Sequence[TensorRecord]) -> int:
         return y.elements * op.kernel_h * op.kernel_w
     if isinstance(op, FullyConnected):
         return y.elements * x.dims[3]
+    if isinstance(op, Svdf):
+        return y.elements * op.rank * (x.dims[3] + op.memory_size)
+    if isinstance(op, SequenceLstm):
+        return 4 * y.elements * (x.dims[3] + y.dims[3])
     return 0
 
 

@@ -24,13 +24,14 @@ from reconciler.compiler.pack.fixed_point import (
 from reconciler.compiler.pack.plan_section import TensorRecord
 from reconciler.compiler.pack.state_section import StateRecord
 from reconciler.compiler.pack.wide_forms import dense_weight_bytes, separate_pairs, separate_quads, weight_bytes
+from reconciler.compiler.reference.recurrent import run_lstm, run_svdf
 
 
 class ReferenceNetwork:
     """Runs the plan of a network over an arena, weights and tensors."""
 
     def __init__(self, tensors: Sequence[TensorRecord], weights: bytes, arena_bytes: int) -> None:
-        self.tensors = tensors
+        self.tensors = list(tensors)
         self.weights = np.frombuffer(weights, np.int8)
         self.arena = np.zeros(arena_bytes, np.int8)
 
@@ -271,4 +272,6 @@ _RUN: dict[type[ops.Operator], Callable[[ReferenceNetwork, Any], None]] = {
     ops.Pad: _pad,
     ops.Concatenation: _concatenation,
     ops.Slice: _slice,
+    ops.Svdf: run_svdf,
+    ops.SequenceLstm: run_lstm,
 }

@@ -54,6 +54,8 @@ _OPTION_TABLES = {
         "StridedSliceOptions",
         "VarHandleOptions",
         "CallOnceOptions",
+        "SVDFOptions",
+        "UnidirectionalSequenceLSTMOptions",
     )
 }
 Border = tuple[tuple[int, int], tuple[int, int]]  # rows before and after, columns before and after
@@ -73,6 +75,7 @@ class Tensor:
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
     axis: int
+    is_variable: bool = False  # an operator keeps it from one inference to the next
 
     @property
     def elements(self) -> int:
@@ -114,6 +117,7 @@ class Node:
     outputs: tuple[int, ...]
     table: str  # the name of its table of options, if this module knows it
     options: Mapping[str, Any]
+    intermediates: tuple[int, ...] = ()  # tensors whose quantization describes values inside of the operator
     border: Border = NO_BORDER  # of zero points around the input, from a PAD that was folded into the operator
 
     @property
@@ -217,7 +221,7 @@ class _Reader:
             scales = self._vector("scales", quantization.ScaleLength(), quantization.Scale, 65535)
             zero_points = self._vector("zero points", quantization.ZeroPointLength(), quantization.ZeroPoint, 65535)
             axis = quantization.QuantizedDimension()
-        return Tensor(index, name, shape, kind, data, tuple(scales), tuple(zero_points), axis)
+        return Tensor(index, name, shape, kind, data, tuple(scales), tuple(zero_points), axis, bool(table.IsVariable()))
 
     def _constant(self, table: Any, index: int, expected: int | None) -> bytes | None:  # noqa: ANN401 - as above
         number = table.Buffer()
@@ -253,7 +257,8 @@ class _Reader:
         inputs = tuple(self._vector("operator inputs", table.InputsLength(), table.Inputs, 64))
         outputs = tuple(self._vector("operator outputs", table.OutputsLength(), table.Outputs, 64))
         layer = tensors[outputs[0]].name if outputs and 0 <= outputs[0] < len(tensors) else ""
-        return Node(index, name, layer, inputs, outputs, *_options(table))
+        inside = tuple(self._vector("intermediates", table.IntermediatesLength(), table.Intermediates, 64))
+        return Node(index, name, layer, inputs, outputs, *_options(table), inside)
 
 
 def _options(table: Any) -> tuple[str, Mapping[str, Any]]:  # noqa: ANN401 - one of many generated classes
@@ -278,14 +283,14 @@ def _check_references(graph: Graph) -> None:
         for index in node.inputs:
             if index != -1 and not 0 <= index < count:
                 raise ModelUnreadable(f"{node.location} reads tensor {index}, which does not exist")
-        for index in node.outputs:
+        for index in (*node.outputs, *node.intermediates):
             if not 0 <= index < count:
                 raise ModelUnreadable(f"{node.location} writes tensor {index}, which does not exist")
 
 
 def check_order(graph: Graph) -> None:
     """Check that each tensor is written once, before it is read, so that there are no cycles."""
-    written = {i for i, tensor in enumerate(graph.tensors) if tensor.data is not None}
+    written = {i for i, tensor in enumerate(graph.tensors) if tensor.data is not None or tensor.is_variable}
     written.update(graph.inputs)
     for node in graph.nodes:
         for index in node.inputs:

@@ -64,8 +64,9 @@ def activation_range(kind: int, value: Value, node: Node) -> tuple[int, int]:
     return min(low, 127), max(high, -128)
 
 
-def _int8_weights(plan: PlanBuilder, node: Node) -> tuple[Tensor, Ints]:
-    tensor = plan.constant(node, 1)
+def int8_weights(plan: PlanBuilder, node: Node, position: int = 1) -> tuple[Tensor, Ints]:
+    """Return weights that must be symmetric int8, and their values."""
+    tensor = plan.constant(node, position)
     if tensor.type != "INT8":
         raise OperatorUnsupported(
             f"{node.location}: the weights are {tensor.type}: quantize the whole model to full int8"
@@ -77,15 +78,16 @@ def _int8_weights(plan: PlanBuilder, node: Node) -> tuple[Tensor, Ints]:
     return tensor, np.frombuffer(tensor.data or b"", "<i1").astype(np.int64).reshape(tensor.shape)
 
 
-def _bias(plan: PlanBuilder, node: Node, channels: int) -> Ints:
-    tensor = plan.optional(node, 2)
+def bias_of(plan: PlanBuilder, node: Node, channels: int, position: int = 2) -> Ints:
+    """Return the bias of each channel, 0 if it is omitted."""
+    tensor = plan.optional(node, position)
     if tensor is None:
         return np.zeros(channels, np.int64)
     if tensor.type != "INT32" or tensor.elements != channels:
         raise OperatorUnsupported(
             f"{node.location}: the bias is {tensor.type} of {tensor.elements}, not INT32 of {channels}"
         )
-    return np.array(plan.constant(node, 2).ints(), np.int64)
+    return np.array(plan.constant(node, position).ints(), np.int64)
 
 
 def _scales(tensor: Tensor, channels: int, node: Node) -> list[float]:
@@ -96,7 +98,7 @@ def _scales(tensor: Tensor, channels: int, node: Node) -> list[float]:
     return list(tensor.scales) if len(tensor.scales) == channels else list(tensor.scales) * channels
 
 
-def _accumulator_bands(by_channel: Ints, bias: Ints, node: Node) -> list[Band]:
+def accumulator_bands(by_channel: Ints, bias: Ints, node: Node) -> list[Band]:
     """Return the least and the largest accumulator of each channel; refuse those that do not fit 32 bits."""
     from_least, from_most = by_channel * -128, by_channel * 127
     low = bias + np.minimum(from_least, from_most).sum(axis=1)
@@ -114,7 +116,7 @@ def lower_conv(plan: PlanBuilder, node: Node) -> None:
     """CONV_2D."""
     source, target = plan.input(node), plan.output(node)
     x, y = plan.values[source], plan.values[target]
-    tensor, weights = _int8_weights(plan, node)
+    tensor, weights = int8_weights(plan, node)
     channels, kernel_h, kernel_w, depth = weights.shape
     if x.dims[3] % depth or channels % (x.dims[3] // depth) or channels != y.dims[3]:
         raise OperatorUnsupported(f"{node.location}: {x.dims[3]} channels do not match filters of depth {depth}")
@@ -128,7 +130,7 @@ def lower_depthwise(plan: PlanBuilder, node: Node) -> None:
     """DEPTHWISE_CONV_2D; with one input channel it is a CONV_2D, whose weights are in another order."""
     source, target = plan.input(node), plan.output(node)
     x, y = plan.values[source], plan.values[target]
-    tensor, weights = _int8_weights(plan, node)
+    tensor, weights = int8_weights(plan, node)
     _, kernel_h, kernel_w, channels = weights.shape
     if channels % x.dims[3] or channels != y.dims[3]:
         raise OperatorUnsupported(f"{node.location}: {channels} filters do not match {x.dims[3]} channels")
@@ -149,8 +151,8 @@ def _convolution_arrays(
     """Fold the zero point into the bias, and return the offsets of weights, bias, multipliers and shifts."""
     x, y = values
     channels, scales = len(by_channel), _scales(plan.constant(node, 1), len(by_channel), node)
-    bias = _bias(plan, node, channels) - x.zero_point * by_channel.sum(axis=1)
-    bands = _accumulator_bands(by_channel, bias, node)
+    bias = bias_of(plan, node, channels) - x.zero_point * by_channel.sum(axis=1)
+    bands = accumulator_bands(by_channel, bias, node)
     real = [float(x.scale) * scale / float(y.scale) for scale in scales]
     scaled = [scaled_multiplier(node, each, max(-low, high)) for each, (low, high) in zip(real, bands, strict=True)]
     return (
@@ -189,15 +191,15 @@ def lower_fully_connected(plan: PlanBuilder, node: Node) -> None:
         raise OperatorUnsupported(f"{node.location}: the weights are shuffled: convert the model without shuffling")
     source, target = plan.input(node), plan.output(node)
     x, y = plan.values[source], plan.values[target]
-    tensor, weights = _int8_weights(plan, node)
+    tensor, weights = int8_weights(plan, node)
     channels, depth = weights.shape
     if x.elements % depth or y.elements != x.elements // depth * channels:
         raise OperatorUnsupported(f"{node.location}: weights of {channels} by {depth} do not match {x.elements} inputs")
-    bias = _bias(plan, node, channels) - x.zero_point * weights.sum(axis=1)
+    bias = bias_of(plan, node, channels) - x.zero_point * weights.sum(axis=1)
     low, high = activation_range(node.option("fusedActivationFunction"), y, node)
     real = [float(x.scale) * scale / float(y.scale) for scale in _scales(tensor, channels, node)]
     solved = _single_roundings(
-        node, real, (low - y.zero_point, high - y.zero_point), _accumulator_bands(weights, bias, node)
+        node, real, (low - y.zero_point, high - y.zero_point), accumulator_bands(weights, bias, node)
     )
     batches = x.elements // depth
     source = plan.view(source, (1, 1, batches, depth))
@@ -327,7 +329,7 @@ def lower_pad(plan: PlanBuilder, node: Node) -> None:
         raise OperatorUnsupported(f"{node.location}: negative padding crops the input: crop it before the model")
     fill = y.zero_point
     if node.name == "PADV2":
-        fill = plan.constant(node, 2).ints()[0]
+        fill = plan.constant(node, position).ints()[0]
     plan.emit(Pad(source, target, fill, fill, *before))
 
 

@@ -17,7 +17,7 @@ def add_states(plan: PlanBuilder) -> None:
     of_state = {window.state: window for window in plan.windows}
     for index, initial in plan.graph.states.items():
         window = of_state.get(index)
-        state = plan.make(index) if window is None else _make_window(plan, window)
+        state = plan.make_state(index) if window is None else _make_window(plan, window)
         plan.states[state] = initial
 
 

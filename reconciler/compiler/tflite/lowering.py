@@ -28,6 +28,7 @@ from reconciler.compiler.tflite.lower_layers import (
     lower_pad,
     lower_reduce_max,
 )
+from reconciler.compiler.tflite.lower_recurrent import lower_lstm, lower_svdf
 from reconciler.compiler.tflite.lower_slices import lower_slice, lower_split, lower_strided_slice
 from reconciler.compiler.tflite.lower_variables import (
     add_states,
@@ -95,6 +96,8 @@ LOWERINGS: Mapping[str, Lower] = {
     "SPLIT_V": lower_split,
     "READ_VARIABLE": lower_read_variable,
     "ASSIGN_VARIABLE": lower_assign_variable,
+    "SVDF": lower_svdf,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lower_lstm,
 }
 
 

@@ -101,6 +101,15 @@ class PlanBuilder:
         self.of_tensor[index] = self.add(Value(dims, tensor.scale, self.zero_point_of(tensor, node), buffer, offset))
         return self.of_tensor[index]
 
+    def make_state(self, index: int) -> int:
+        """Add a buffer and a value for a tensor that lasts; one of 16 bits is one of twice as many bytes."""
+        tensor = self.graph.tensors[index]
+        if tensor.type != "INT16":
+            return self.make(index)
+        dims = self.dims_of(replace(tensor, shape=(tensor.elements, 2)), None)
+        self.of_tensor[index] = self.add(Value(dims, 1.0, 0, self.add_buffer(math.prod(dims))))
+        return self.of_tensor[index]
+
     def add_buffer(self, size: int) -> int:
         """Add a buffer."""
         self.buffers.append(size)

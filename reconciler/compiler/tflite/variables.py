@@ -3,7 +3,7 @@
 
 TensorFlow Lite reaches a variable through a handle, and sets it in a graph of its own that runs once. After
 `resolve_variables`, a READ_VARIABLE reads the tensor of its variable, an ASSIGN_VARIABLE writes it, and the graph
-names these tensors, with the initial value of their elements.
+names these tensors, with the initial value of their elements. So it does with those that operators keep themselves.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ _GONE = frozenset({"VAR_HANDLE", "CALL_ONCE"})
 
 def resolve_variables(graph: Graph) -> Graph:
     """Return the graph without handles; a graph without variables stays as it is."""
+    kept = _kept_by_operators(graph)
     handles = _handles(graph)
     if not handles:
-        return graph
+        return replace(graph, states=kept)
     initial = _initial_values(graph.initializer)
     tensors = list(graph.tensors)
-    states: dict[int, int] = {}
+    states = dict(kept)
     found: dict[VariableName, int] = {}
     nodes = []
     for node in graph.nodes:
@@ -50,6 +51,13 @@ def resolve_variables(graph: Graph) -> Graph:
         nodes.append(replace(node, inputs=state if reads else (value.index,), outputs=node.outputs if reads else state))
     subgraphs = graph.subgraphs if graph.initializer is None else graph.subgraphs - 1
     return replace(graph, tensors=tuple(tensors), nodes=tuple(nodes), states=states, subgraphs=subgraphs)
+
+
+def _kept_by_operators(graph: Graph) -> dict[int, int]:
+    """Return the tensors that operators such as LSTM keep. The interpreter sets them to zero, in quantized form."""
+    read = {index for node in graph.nodes for index in node.inputs if index >= 0}
+    variables = [graph.tensors[index] for index in sorted(read) if graph.tensors[index].is_variable]
+    return {t.index: t.zero_point if t.type == "INT8" else 0 for t in variables if t.data is None}
 
 
 def _handles(graph: Graph) -> dict[int, VariableName]:

@@ -17,6 +17,8 @@ from reconciler.compiler.pack.operators import (
     FullyConnected,
     Lookup,
     Operator,
+    SequenceLstm,
+    Svdf,
     WideConv2D,
     WideDepthwiseConv2D,
 )
@@ -82,6 +84,9 @@ def _moved(plan: PlanBuilder, new: PlanBuilder, op: Operator, *, wide: bool) -> 
         taps = channels * depth
     elif isinstance(op, Lookup):
         return replace(op, table=new.blob(_bytes(plan, op.table, 256)))
+    elif isinstance(op, (Svdf, SequenceLstm)):
+        sizes = op.array_bytes(depth, channels)
+        return replace(op, **{name: new.blob(_bytes(plan, getattr(op, name), size)) for name, size in sizes.items()})
     else:
         return op
     weights = _read(plan, op.weights, taps, "i1")
