@@ -45,7 +45,7 @@ class Fuzzers:
             *(engine / "portable", third_party / "monocypher"),
         ]
         stages = sorted((FIRMWARE / "src" / "stage").glob("*.c"))
-        engines = [*sorted(engine.glob("*.c")), *sorted((engine / "portable").glob("*.c"))]
+        engines = [path for part in (".", "portable", "recurrent") for path in sorted((engine / part).glob("*.c"))]
         engines += sorted((FIRMWARE / "src" / "learning").glob("*.c"))
         ports = [FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent")]
         shared = [_HERE / "any_signature.c", _HERE / "bytes_in_flash.c"]

@@ -26,8 +26,7 @@ PORT: Final = [
     *(FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "stages")),
 ]
 ENGINES: Final = [
-    *sorted(ENGINE.glob("*.c")),
-    *sorted((ENGINE / "portable").glob("*.c")),
+    *(path for part in (".", "portable", "recurrent") for path in sorted((ENGINE / part).glob("*.c"))),
     *sorted((FIRMWARE / "src" / "learning").glob("*.c")),
 ]
 STAGES: Final = sorted((SOURCES / "stage").glob("*.c"))

@@ -113,7 +113,10 @@ def _small() -> Iterator[tuple[str, bytes]]:
 
 
 def models_with_state() -> Iterator[tuple[str, bytes]]:
-    """Return a part of a tensor, a window over time, and a delay, whose variable is assigned before it is used."""
+    """Return a part of a tensor, and models that keep what they need of the past.
+
+    The variable of the delay is assigned before it is used.
+    """
     model = Model()
     x, y = model.tensor([1, 3, 4, 2], 0.05, 3), model.tensor([1, 3, 2, 2], 0.05, 3)
     bounds = [model.constant(values) for values in ([0, 0, 1, 0], [1, 3, 3, 2], [1, 1, 1, 1])]
@@ -141,6 +144,38 @@ def models_with_state() -> Iterator[tuple[str, bytes]]:
     model.operator("ASSIGN_VARIABLE", [kept, x], [])
     model.operator("ADD", [past, x], [y], table="AddOptions")
     yield "delay", model.finish([x], [y])
+    yield "svdf", _svdf()
+    yield "lstm", _lstm()
+
+
+def _svdf() -> bytes:
+    """Return two units of two filters each, with a memory of three."""
+    model = Model()
+    x, y = model.tensor([1, 5], 0.05, 3), model.tensor([1, 2], 0.6, -128)
+    w = model.tensor([4, 5], 0.01, data=_int8(9, 4, 5))
+    time = np.random.default_rng(10).integers(-9000, 9000, (4, 3), np.int16)
+    t = model.tensor([4, 3], 0.0001, kind="INT16", data=time)
+    b = model.tensor([2], 1e-7, kind="INT32", data=np.array([900000, -70000], np.int32))
+    memory = model.state([1, 12], 0.001)
+    model.operator("SVDF", [x, w, t, b, memory], [y], table="SVDFOptions", rank=2, fusedActivationFunction=1)
+    return model.finish([x], [y])
+
+
+def _lstm() -> bytes:
+    """Return three units over two steps, whose cells are clipped."""
+    model = Model()
+    x, y = model.tensor([1, 2, 4], 0.05, 3), model.tensor([1, 2, 3], 1 / 128, 5)
+    inputs = [model.tensor([3, 4], 0.01, data=_int8(20 + gate, 3, 4)) for gate in range(4)]
+    loops = [model.tensor([3, 3], 0.01, data=_int8(30 + gate, 3, 3)) for gate in range(4)]
+    bias = np.array([500, -600, 70], np.int32)
+    biases = [model.tensor([3], 0.0005, kind="INT32", data=bias * (gate - 1)) for gate in range(4)]
+    hidden, cell = model.state([1, 3], 1 / 128, 5, "INT8"), model.state([1, 3], 2.0**-12)
+    inside = [*(model.tensor([0], 2.0**-12, kind="INT16") for _ in range(4)), model.tensor([0], 1 / 128, 5)]
+    model.operator(
+        "UNIDIRECTIONAL_SEQUENCE_LSTM", [x, *inputs, *loops, *[-1] * 3, *biases, -1, -1, hidden, cell, *[-1] * 4], [y],
+        table="UnidirectionalSequenceLSTMOptions", fusedActivationFunction=4, cellClip=1.5, intermediates=inside,
+    )  # fmt: skip
+    return model.finish([x], [y])
 
 
 def good_packs() -> dict[str, bytes]:

@@ -95,7 +95,7 @@ def test_a_saved_model_that_reads_files_is_refused(models: Path) -> None:
 
 def test_a_recurrent_model_is_refused_with_advice(models: Path) -> None:
     files = Files()
-    with pytest.raises(OperatorUnsupported, match="a layer LSTM, but packs have no recurrent operators"):
+    with pytest.raises(OperatorUnsupported, match="a layer LSTM, of which TensorFlow makes a loop"):
         run_job(BuildJob(recipe(files, models / "lstm.keras", 16, gates=()), files.by_digest))
 
 

@@ -32,16 +32,19 @@ def _svdf() -> bytes:
     model._graph.tensors[state].isVariable = True
     w = model.tensor([2, 4], data=np.ones((2, 4), np.int8))
     t = model.tensor([2, 4], kind="INT16", data=np.ones((2, 4), np.int16))
-    model.operator("SVDF", [x, w, t, -1, state], [y])
+    model.operator("SVDF", [x, w, t, -1, state], [y], table="SVDFOptions", rank=1)
     model._graph.tensors[y].name = "stream/svdf"
     return model.finish([x], [y])
 
 
-def _lstm() -> bytes:
-    """Return a model with an intermediate tensor without elements."""
+def _lstm(*given: int) -> bytes:
+    """Return a model without weights, apart from a tensor at the given inputs, and with a tensor without elements."""
     model = Flat()
-    x, y, _empty = model.tensor([1, 4]), model.tensor([1, 2]), model.tensor([0])
-    model.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", [x, *([-1] * 3)], [y])
+    x, y, empty = model.tensor([1, 4]), model.tensor([1, 2]), model.tensor([0])
+    more = model.constant([1])
+    inputs = [more if position in given else -1 for position in range(1, 24)]
+    model.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", [x, *inputs], [y], intermediates=[empty])
+    model._graph.tensors[y].name = "net/lstm"
     return model.finish([x], [y])
 
 
@@ -131,8 +134,11 @@ def _several() -> bytes:
     [
         (lambda: _custom(b"ethos-u"), r"operator 0 \(CUSTOM ethos-u\): the model was compiled for an Arm Ethos-U"),
         (lambda: _custom(b"Teleport"), r"operator 0 \(CUSTOM Teleport\) is not supported: docs/build\.md lists"),
-        (_svdf, r"operator 0 \(SVDF, layer 'stream/svdf'\) is not supported: use 1-D convolutions"),
-        (_lstm, r"operator 0 \(UNIDIRECTIONAL_SEQUENCE_LSTM\) is not supported: use 1-D convolutions"),
+        (_svdf, r"operator 0 \(SVDF, layer 'stream/svdf'\): only RELU is supported as its activation"),
+        (lambda: _lstm(16), r"operator 0 \(UNIDIRECTIONAL_SEQUENCE_LSTM, layer 'net/lstm'\): projections are not supported"),
+        (lambda: _lstm(9), r"UNIDIRECTIONAL_SEQUENCE_LSTM.*: peephole connections are not supported: use a plain LSTM"),
+        (lambda: _lstm(20), "normalized layers are not supported"),
+        (lambda: _lstm(), "coupled input gates are not supported: use a plain LSTM, with four gates only"),
         (_stateful, r"operator 2 \(READ_VARIABLE\): the variable '' has no initial values: convert the model again"),
         (lambda: _variable(np.array([1, 2, 3, 4], np.int8)), r"READ_VARIABLE\).* start from different values"),
         (lambda: _variable(np.zeros(5, np.int8)), r"has 5 initial values of type INT8, but is used as 4 of type INT8"),

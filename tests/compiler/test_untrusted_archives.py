@@ -50,7 +50,7 @@ def test_a_member_that_is_too_large_is_refused() -> None:
 
 def test_unsupported_layers_are_named() -> None:
     config = {"layers": [7, {"class_name": "LSTM", "module": "keras.layers"}]}
-    with pytest.raises(OperatorUnsupported, match="has a layer LSTM, but packs have no recurrent operators"):
+    with pytest.raises(OperatorUnsupported, match="has a layer LSTM, of which TensorFlow makes a loop"):
         untrusted_archives.check_keras("m.keras", zipped(config__json=json.dumps(config).encode()))
     harmless = {"layers": [7, {"class_name": "Dense", "module": "keras.layers"}]}
     untrusted_archives.check_keras("m.keras", zipped(config__json=json.dumps(harmless).encode()))

@@ -23,7 +23,10 @@
 #define TF_LSTM_GATES 4u
 #define TF_LSTM_SCALES 9u
 
-/* Builds with TF_RECURRENT have two operators more, whose rows follow in the table. */
+/* Two operators more, whose rows follow in the table. A build without them defines it as 0. */
+#ifndef TF_RECURRENT
+#define TF_RECURRENT 1
+#endif
 #if TF_RECURRENT
 #define TF_OPERATOR_ROWS (TF_OPERATOR_COUNT + 2u)
 #define TF_RECURRENT_OPERATORS (1u << TF_OPERATOR_SVDF | 1u << TF_OPERATOR_LSTM)

@@ -80,7 +80,7 @@ def run_lstm(network: Memory, op: ops.SequenceLstm) -> None:
     for x in sequence:
         gates = saturate16(_scaled(weights @ x + bias, multipliers[:4], shifts[:4]))
         gates = saturate16(gates + _scaled(recurrent @ hidden + recurrent_bias, multipliers[4:8], shifts[4:8]))
-        enter, forget, leave = (sigmoid16(gates[gate]) for gate in (0, 1, 3))
+        enter, forget, leave = sigmoid16(gates[[0, 1, 3]])
         added = enter * tanh16(gates[2], GATE_INTEGER_BITS)
         cell = saturate16(wrap16(rdp(forget * cell, 15)) + wrap16(rdp(added, 15 + op.cell_bits)))
         if op.clip > 0:

@@ -26,8 +26,8 @@ _HIDDEN, _CELL = 18, 19
 _HIDDEN_INTERMEDIATE = 4
 _VARIANTS = (
     ("peephole connections", (9, 10, 11)),
-    ("a projection", (16, 17)),
-    ("layer normalization", (20, 21, 22, 23)),
+    ("projections", (16, 17)),
+    ("normalized layers", (20, 21, 22, 23)),
 )
 
 
@@ -127,10 +127,10 @@ def lower_lstm(plan: PlanBuilder, node: Node) -> None:
 def _refuse_variants(plan: PlanBuilder, node: Node) -> None:
     for variant, positions in _VARIANTS:
         if any(plan.optional(node, position) is not None for position in positions):
-            raise OperatorUnsupported(f"{node.location}: {variant} is not supported: use a plain keras.layers.LSTM")
+            raise OperatorUnsupported(f"{node.location}: {variant} are not supported: use a plain LSTM, with four gates only")
     if plan.optional(node, _WEIGHTS) is None:
         raise OperatorUnsupported(
-            f"{node.location}: a coupled input gate is not supported: use a plain keras.layers.LSTM"
+            f"{node.location}: coupled input gates are not supported: use a plain LSTM, with four gates only"
         )
 
 

@@ -123,8 +123,8 @@ def _check_layer(name: str, item: dict[str, Any]) -> None:
         )
     if kind in RECURRENT_LAYERS:
         raise OperatorUnsupported(
-            f"{name}: the model has a layer {kind}, but packs have no recurrent operators: "
-            "use 1-D convolutions over a window"
+            f"{name}: the model has a layer {kind}, of which TensorFlow makes a loop that it cannot quantize: "
+            "use 1-D convolutions over a window, or give a .tflite with UNIDIRECTIONAL_SEQUENCE_LSTM in full int8"
         )
     if isinstance(module, str) and isinstance(kind, str) and not module.startswith(("keras", "builtins")):
         raise ModelUnreadable(f"{name}: the class {kind} of module {module!r} is not part of Keras")
