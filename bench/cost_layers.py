@@ -92,6 +92,37 @@ def _elementwise(sizes: Sizes) -> bytes:
     return model.finish([x], [y])
 
 
+def _filtered(sizes: Sizes) -> bytes:
+    depth, units, rank, size = sizes.one_of(10, 32, 40), sizes.one_of(8, 24), sizes.one_of(1, 2), sizes.one_of(5, 12)
+    rng = np.random.default_rng(sizes.number)
+    model = Model()
+    x, y = model.tensor([1, depth], 0.05, 3), model.tensor([1, units], 0.6, -128)
+    shape = (units * rank, depth)
+    w = model.tensor(shape, 0.01, data=rng.integers(-127, 128, shape, np.int8))
+    shape = (units * rank, size)
+    t = model.tensor(shape, 0.0001, kind="INT16", data=rng.integers(-9000, 9000, shape, np.int16))
+    memory = model.state([1, units * rank * size], 0.001)
+    model.operator("SVDF", [x, w, t, -1, memory], [y], table="SVDFOptions", rank=rank, fusedActivationFunction=1)
+    return model.finish([x], [y])
+
+
+def _sequence(sizes: Sizes) -> bytes:
+    steps, depth, units = sizes.one_of(1, 8, 20), sizes.one_of(3, 8, 20), sizes.one_of(6, 16, 32)
+    rng = np.random.default_rng(sizes.number)
+    model = Model()
+    x, y = model.tensor([1, steps, depth], 0.05, 3), model.tensor([1, steps, units], 1 / 128, 0)
+    parts = [(units, depth)] * 4 + [(units, units)] * 4
+    weights = [model.tensor(shape, 0.01, data=rng.integers(-127, 128, shape, np.int8)) for shape in parts]
+    biases = [model.tensor([units], 0.0005, kind="INT32", data=np.zeros(units, np.int32)) for _ in range(4)]
+    states = model.state([1, units], 1 / 128, 0, "INT8"), model.state([1, units], 2.0**-11)
+    inside = [*(model.tensor([0], 2.0**-12, kind="INT16") for _ in range(4)), model.tensor([0], 1 / 128, 0)]
+    model.operator(
+        "UNIDIRECTIONAL_SEQUENCE_LSTM", [x, *weights, *[-1] * 3, *biases, -1, -1, *states, *[-1] * 4], [y],
+        table="UnidirectionalSequenceLSTMOptions", fusedActivationFunction=4, cellClip=10.0, intermediates=inside,
+    )  # fmt: skip
+    return model.finish([x], [y])
+
+
 _LAYERS: dict[str, tuple[Callable[[Sizes], bytes], int, tuple[int, ...]]] = {
     "convolution": (_convolution, 12, (WIDE, WIDE, PLAIN)),
     "depthwise": (_depthwise, 10, (WIDE, WIDE, PLAIN)),
@@ -99,6 +130,8 @@ _LAYERS: dict[str, tuple[Callable[[Sizes], bytes], int, tuple[int, ...]]] = {
     "sum": (_sum, 2, (WIDE,)),
     "classified": (_classified, 4, (WIDE,)),
     "elementwise": (_elementwise, 6, (WIDE,)),
+    "filtered": (_filtered, 3, (WIDE,)),
+    "sequence": (_sequence, 4, (WIDE,)),
 }
 
 

@@ -46,7 +46,7 @@ def test_packs_of_the_vectors(board: ExecutionTarget, name: str) -> None:
     assert_like_reference(board, PACKS[name])
 
 
-@pytest.mark.parametrize("kind", ["convolution", "fully_connected", "pool", "binary", "residual"])
+@pytest.mark.parametrize("kind", ["convolution", "fully_connected", "pool", "binary", "residual", "svdf", "lstm"])
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_random_networks(board: ExecutionTarget, kind: str, data: st.DataObject) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from reconciler.compiler.pack.operators import (
+    LSTM_GATES,
     Add,
     Concatenation,
     Convolution,
@@ -23,8 +24,10 @@ from reconciler.compiler.pack.operators import (
     Pad,
     Pool,
     Quantize,
+    SequenceLstm,
     Slice,
     Softmax,
+    Svdf,
     WideConv2D,
     WideDepthwiseConv2D,
 )
@@ -48,6 +51,8 @@ class Work(StrEnum):
     WINDOW_BYTE = auto()  # that is gathered alone
     PAIR = auto()  # of channels, for three pixels
     PAIR_QUAD = auto()
+    LONE_PAIR = auto()  # if their number is odd: some cores compute two pairs at a time
+    LONE_PAIR_QUAD = auto()
     PLANE = auto()  # of a channel of a wide depthwise convolution
     PLANE_LINE = auto()
     PLANE_VALUE = auto()
@@ -70,6 +75,9 @@ class Work(StrEnum):
     MEAN_VALUE = auto()
     COPIED_VALUE = auto()
     SOFTMAX_VALUE = auto()
+    MEMORY_FILTER = auto()  # of an SVDF
+    MEMORY_VALUE = auto()
+    GATE = auto()  # of a unit of an LSTM, for each step
 
 
 def network_work(inputs: int, plan: Sequence[Operator], tensors: Sequence[TensorRecord]) -> Counter[Work]:
@@ -133,13 +141,36 @@ def _dense(op: FullyConnected, x: TensorRecord, y: TensorRecord) -> dict[Work, i
     return {Work.WIDE_DENSE_OUTPUT: y.elements, Work.WIDE_DENSE_QUAD: fours * x.dims[3] // QUAD}
 
 
+def _svdf(op: Svdf, x: TensorRecord, y: TensorRecord) -> dict[Work, int]:
+    filters = y.elements * op.rank
+    quads, rest = divmod(x.dims[3], QUAD)
+    return {
+        Work.REQUANTIZED_VALUE: y.elements,
+        Work.MEMORY_FILTER: filters,
+        Work.MEMORY_VALUE: filters * op.memory_size,
+        Work.DENSE_QUAD: filters * quads,
+        Work.DENSE_PRODUCT: filters * rest,
+    }
+
+
+def _lstm(_op: SequenceLstm, x: TensorRecord, y: TensorRecord) -> dict[Work, int]:
+    gates = LSTM_GATES * y.elements
+    (quads, rest), (loop_quads, loop_rest) = divmod(x.dims[3], QUAD), divmod(y.dims[3], QUAD)
+    return {
+        Work.GATE: gates,
+        Work.DENSE_QUAD: gates * (quads + loop_quads),
+        Work.DENSE_PRODUCT: gates * (rest + loop_rest),
+    }
+
+
 def _wide_convolution(op: WideConv2D, x: TensorRecord, y: TensorRecord) -> dict[Work, int]:
     quads = filter_bytes(op, x.dims[3]) // QUAD
     pixels = y.dims[1] * y.dims[2]
     together = -(-pixels // PIXELS) if pixels >= PIXELS else pixels
     threes = y.dims[0] * op.groups * together
-    windows = threes * (PIXELS if pixels >= PIXELS else 1)
-    pairs = threes * -(-(y.dims[3] // op.groups) // 2)
+    windows = threes * PIXELS
+    pairs_of_group = -(-(y.dims[3] // op.groups) // 2)
+    pairs, lone = threes * pairs_of_group, threes * (pairs_of_group % 2)
     gathered_quads, gathered_bytes = _gathered(op, x, y)
     outputs = max(1, pixels)
     return {
@@ -149,6 +180,8 @@ def _wide_convolution(op: WideConv2D, x: TensorRecord, y: TensorRecord) -> dict[
         Work.WINDOW_BYTE: windows * gathered_bytes // outputs,
         Work.PAIR: pairs,
         Work.PAIR_QUAD: pairs * quads,
+        Work.LONE_PAIR: lone,
+        Work.LONE_PAIR_QUAD: lone * quads,
     }
 
 
@@ -196,6 +229,8 @@ _LAYERS: Sequence[tuple[type[Operator], Callable[[Any, TensorRecord, TensorRecor
     (Convolution, _plain_convolution),
     (FullyConnected, _dense),
     (Pool, _pool),
+    (Svdf, _svdf),
+    (SequenceLstm, _lstm),
 )
 _VALUES: Mapping[type[Operator], Work] = {
     Add: Work.PRODUCT,
