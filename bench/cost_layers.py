@@ -13,7 +13,7 @@ from reconciler.compiler.tflite.network_pack import DeviceLimits, build_network
 from tests.compiler.tflite_builder import Model
 
 PLAIN, WIDE = 1, 2
-FITTED_SEEDS, UNSEEN_SEED = (1, 2), 9
+FITTED_SEEDS, UNSEEN_SEEDS = (1, 2, 3, 4), (9, 21, 22)
 
 
 class Sizes:
@@ -67,8 +67,11 @@ def _classified(sizes: Sizes) -> bytes:
     return net.model.finish([first], [net.softmax(row) if sizes.one_of(0, 1) else row])
 
 
+_ELEMENTWISE = ("QUANTIZE", "TANH", "MUL", "PAD", "MEAN", "SOFTMAX", "CONCATENATION")
+
+
 def _elementwise(sizes: Sizes) -> bytes:
-    name = ("QUANTIZE", "TANH", "MUL", "PAD", "MEAN", "SOFTMAX")[sizes.number % 6]
+    name = _ELEMENTWISE[sizes.number % len(_ELEMENTWISE)]
     shape = [1, sizes.one_of(3, 8), sizes.one_of(4, 9), sizes.one_of(5, 16)]
     model = Model()
     x = model.tensor(shape, 0.05, 3)
@@ -78,6 +81,10 @@ def _elementwise(sizes: Sizes) -> bytes:
     elif name == "PAD":
         y = model.tensor([1, shape[1] + 2, shape[2] + 2, shape[3]], 0.05, 3)
         model.operator("PAD", [x, model.constant([[0, 0], [1, 1], [1, 1], [0, 0]])], [y], table="PadOptions")
+    elif name == "CONCATENATION":
+        axis = sizes.one_of(1, 2, 3)
+        y = model.tensor([size * (1 + (i == axis)) for i, size in enumerate(shape)], 0.05, 3)
+        model.operator(name, [x, x], [y], table="ConcatenationOptions", axis=axis)
     elif name == "MUL":
         y = model.tensor(shape, 0.1, 5)
         model.operator("MUL", [x, x], [y], table="MulOptions")
@@ -129,7 +136,7 @@ _LAYERS: dict[str, tuple[Callable[[Sizes], bytes], int, tuple[int, ...]]] = {
     "dense": (_dense, 8, (WIDE, WIDE, PLAIN)),
     "sum": (_sum, 2, (WIDE,)),
     "classified": (_classified, 4, (WIDE,)),
-    "elementwise": (_elementwise, 6, (WIDE,)),
+    "elementwise": (_elementwise, len(_ELEMENTWISE), (WIDE,)),
     "filtered": (_filtered, 3, (WIDE,)),
     "sequence": (_sequence, 4, (WIDE,)),
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from scipy.optimize import nnls  # type: ignore[import-untyped] # scipy has no types
 
-from bench.cost_layers import FITTED_SEEDS, UNSEEN_SEED, layer_packs
+from bench.cost_layers import FITTED_SEEDS, UNSEEN_SEEDS, layer_packs
 from bench.engine import SEEDS
 from bench.zoo import ZOO
 from reconciler.compiler.engine_runner import ExecutionTarget, execute
@@ -49,7 +49,8 @@ def estimate(pack: bytes, costs: Mapping[Work, float]) -> float:
 def main() -> None:
     """Print the coefficients and the errors for each board."""
     seen = [pack for seed in FITTED_SEEDS for _, pack in layer_packs(seed)]
-    unseen = dict(layer_packs(UNSEEN_SEED)) | {name: build_network(make()).data for name, make in ZOO.items()}
+    unseen = {f"{name}, seed {seed}": pack for seed in UNSEEN_SEEDS for name, pack in layer_packs(seed)}
+    unseen |= {name: build_network(make()).data for name, make in ZOO.items()}
     for board in BOARDS:
         costs = fit(seen, board)
         print(f"# {board.value}")

@@ -13,7 +13,6 @@ import numpy as np
 from reconciler.compiler.pack.operators import (
     LSTM_GATES,
     Add,
-    Concatenation,
     Convolution,
     DepthwiseConv2D,
     FullyConnected,
@@ -25,8 +24,8 @@ from reconciler.compiler.pack.operators import (
     Pool,
     Quantize,
     SequenceLstm,
-    Slice,
     Softmax,
+    StridedCopy,
     Svdf,
     WideConv2D,
     WideDepthwiseConv2D,
@@ -45,6 +44,7 @@ class Work(StrEnum):
     PLAIN_QUAD = auto()  # of products
     PLAIN_PRODUCT = auto()
     PLAIN_TAP_OUTSIDE = auto()
+    PLAIN_VALUE_OUTSIDE = auto()  # of such a tap
     WINDOW = auto()  # that a wide convolution gathers
     WINDOW_ROW = auto()
     WINDOW_QUAD = auto()
@@ -71,8 +71,10 @@ class Work(StrEnum):
     SUM = auto()  # of two values of the same place
     LOOKUP = auto()
     PRODUCT = auto()  # of MUL, or an ADD that broadcasts
+    PRODUCT_ROW = auto()
     REQUANTIZED_VALUE = auto()
     MEAN_VALUE = auto()
+    COPIED_BLOCK = auto()
     COPIED_VALUE = auto()
     SOFTMAX_VALUE = auto()
     MEMORY_FILTER = auto()  # of an SVDF
@@ -92,10 +94,21 @@ def _operator_work(op: Operator, x: TensorRecord, y: TensorRecord, tensors: Sequ
     for kind, work_of in _LAYERS:
         if isinstance(op, kind):
             return work_of(op, x, y)
-    if isinstance(op, Slice):
-        return {Work.COPIED_VALUE: y.elements}
-    is_sum = isinstance(op, Add) and tensors[op.second].elements == x.elements == y.elements
-    return {Work.SUM if is_sum else _VALUES[type(op)]: max(x.elements, y.elements)}
+    if isinstance(op, (Add, Mul)):
+        is_sum = isinstance(op, Add) and tensors[op.second].elements == x.elements == y.elements
+        rows = y.elements // y.dims[3]
+        return {Work.SUM: y.elements} if is_sum else {Work.PRODUCT: y.elements, Work.PRODUCT_ROW: rows}
+    return {_VALUES[type(op)]: max(x.elements, y.elements)}
+
+
+def _pad(_op: Pad, x: TensorRecord, y: TensorRecord) -> dict[Work, int]:
+    """Count rows of the input; the whole output is filled first."""
+    return {Work.COPIED_BLOCK: x.elements // x.dims[3], Work.COPIED_VALUE: x.elements + y.elements}
+
+
+def _strided_copy(op: StridedCopy, x: TensorRecord, y: TensorRecord) -> dict[Work, int]:
+    copied = min(x.elements, y.elements)
+    return {Work.COPIED_BLOCK: copied // op.block, Work.COPIED_VALUE: copied}
 
 
 def _pool(op: Pool, x: TensorRecord, y: TensorRecord) -> dict[Work, int]:
@@ -113,12 +126,14 @@ def _plain_convolution(op: Convolution, x: TensorRecord, y: TensorRecord) -> dic
     is_run = not isinstance(op, DepthwiseConv2D) and op.groups == op.dilation_w == 1
     lengths = [taps * depth for taps in columns if taps] if is_run else [depth] * sum(columns)
     inside = windows * sum(rows)
+    outside = y.elements * op.kernel_h * op.kernel_w - inside * sum(columns)
     return {
         Work.PLAIN_OUTPUT: y.elements,
         Work.PLAIN_RUN: inside * len(lengths),
         Work.PLAIN_QUAD: inside * sum(length // QUAD for length in lengths),
         Work.PLAIN_PRODUCT: inside * sum(length % QUAD for length in lengths),
-        Work.PLAIN_TAP_OUTSIDE: y.elements * op.kernel_h * op.kernel_w - inside * sum(columns),
+        Work.PLAIN_TAP_OUTSIDE: outside,
+        Work.PLAIN_VALUE_OUTSIDE: outside * depth,
     }
 
 
@@ -231,14 +246,12 @@ _LAYERS: Sequence[tuple[type[Operator], Callable[[Any, TensorRecord, TensorRecor
     (Pool, _pool),
     (Svdf, _svdf),
     (SequenceLstm, _lstm),
+    (Pad, _pad),
+    (StridedCopy, _strided_copy),
 )
 _VALUES: Mapping[type[Operator], Work] = {
-    Add: Work.PRODUCT,
-    Mul: Work.PRODUCT,
     Quantize: Work.REQUANTIZED_VALUE,
     Lookup: Work.LOOKUP,
     Softmax: Work.SOFTMAX_VALUE,
     Mean: Work.MEAN_VALUE,
-    Pad: Work.COPIED_VALUE,
-    Concatenation: Work.COPIED_VALUE,
 }
