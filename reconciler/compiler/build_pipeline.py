@@ -20,6 +20,7 @@ from reconciler.compiler.errors import BuildFailed, DoesNotFit, ModelUnreadable
 from reconciler.compiler.evaluation.gates import BuildGates, Predict
 from reconciler.compiler.evaluation.inference_cost import CYCLES_PER_INSTRUCTION, estimate_cost
 from reconciler.compiler.evaluation.metrics import Predictions
+from reconciler.compiler.foreign_models import how_to_bring
 from reconciler.compiler.forest.ensemble import ensemble_from_json
 from reconciler.compiler.forest.forest_prediction import predict_forest
 from reconciler.compiler.forest.training import import_ensemble, train_forest
@@ -212,6 +213,9 @@ class BuildPipeline:
             self._progress("convert")
             converted = convert_model(name, data, self._representative_rows())
             return self._network(converted.int8, converted.float32)
+        foreign = how_to_bring(name)
+        if foreign is not None:
+            raise ModelUnreadable(f"{name} is a model of another framework: {foreign}")
         raise ModelUnreadable(
             f"{name} has an unknown file type; a source is a .tflite, .lite or .keras file, a zipped SavedModel "
             "(.zip), a .pack, trees or a threshold model in .json, or training data with spec.train. "

@@ -23,6 +23,7 @@ from reconciler.cli.views.table import table
 from reconciler.compiler.datasets import read_dataset
 from reconciler.compiler.engine_runner import ExecutionTarget, execute
 from reconciler.compiler.errors import BuildFailed, PackMalformed
+from reconciler.compiler.foreign_models import saved_model_of_onnx
 from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.pack.inspect import inspect_pack
 from reconciler.compiler.pack.io_section import Descriptor, decode_io
@@ -58,6 +59,12 @@ def command() -> None:
     show_default=True,
     help="Resolution of the thresholds of trees.",
 )
+@click.option(
+    "--onnx2tf",
+    type=FILE,
+    metavar="PROGRAM",
+    help="The program onnx2tf in an environment of its own, which converts an .onnx model first.",
+)
 @out_option("Pack file to write.", required=True)
 @output_option
 def make(  # noqa: PLR0913, PLR0917 (one parameter for each option)
@@ -67,15 +74,21 @@ def make(  # noqa: PLR0913, PLR0917 (one parameter for each option)
     decide: str | None,
     threshold: float | None,
     scheme: str,
+    onnx2tf: Path | None,
     out: Path,
     output: str,
 ) -> None:
     """Make a pack from a model file.
 
-    FILE is a .tflite, .lite or .keras model, a zipped SavedModel, or trees as .json.
+    FILE is a .tflite, .lite or .keras model, a zipped SavedModel, trees as .json, or with --onnx2tf an .onnx model.
     """
     contents = {path: path.read_bytes() for path in (file, data) if path is not None}
-    named = {path: File(path.name, hashlib.sha256(content).hexdigest()) for path, content in contents.items()}
+    names = {path: path.name for path in contents}
+    if onnx2tf is not None and file.suffix == ".onnx":
+        contents[file] = saved_model_of_onnx(onnx2tf, file.name, contents[file])
+        names[file] = f"{file.stem}.zip"
+        note("note: onnx2tf puts the channels of inputs last; so must the rows of --data")
+    named = {path: File(names[path], hashlib.sha256(content).hexdigest()) for path, content in contents.items()}
     recipe = Recipe(
         model=f"{file.stem}@0",
         source=named[file],
