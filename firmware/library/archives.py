@@ -22,7 +22,7 @@ def write(into: Path, third_party: Path) -> list[Path]:
     into.mkdir(parents=True, exist_ok=True)
     files = contents(third_party)
     archive = into / f"tinyfleet-{version()}.tar.gz"
-    archive.write_bytes(_tar(files, f"tinyfleet-{version()}"))
+    archive.write_bytes(_tar(files, "tinyfleet"))
     arduino = into / f"tinyfleet-{version()}.zip"
     arduino.write_bytes(_zip({f"tinyfleet/{name}": data for name, data in files.items()}))
     pack = into / f"{VENDOR}.tinyfleet.{version()}.pack"

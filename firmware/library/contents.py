@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of the source library: the agent and its engines from this tree, the pinned curve arithmetic, glue for SDKs.
+"""The files of the source library: agent and engines from this tree, the pinned curve arithmetic, and glue for SDKs.
 
 One folder serves every build system: each finds the files that it looks for (`CMakeLists.txt` and `idf_component.yml`,
 `zephyr/module.yml`, `library.json`, `library.properties`, `tinyfleet.pdsc`) and ignores the others.

@@ -14,6 +14,7 @@ from firmware.tools.fetch_third_party import fetch
 from tests.firmware.bench import Bench
 
 FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
+CONTRACTS = FIRMWARE / "library" / "contracts"
 
 
 def run(*command: str | Path, cwd: Path) -> str:

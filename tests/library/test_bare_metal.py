@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The example without an operating system, built from the unpacked archive alone, takes updates on two emulated boards."""
+"""The example without an operating system, built from the unpacked archive alone, takes updates on emulated boards."""
 
 from __future__ import annotations
 

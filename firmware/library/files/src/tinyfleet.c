@@ -56,9 +56,11 @@ static bool handle_next(struct tinyfleet *device, struct tinyfleet_inbox *inbox)
         return false;
     }
     const uint32_t index = INDEX_OF(tail);
+    const int length = tf_agent_handle(&device->agent, inbox->messages[index], inbox->lengths[index], false, device->answer, sizeof device->answer);
 
-    send(device, tf_agent_handle(&device->agent, inbox->messages[index], inbox->lengths[index], false, device->answer, sizeof device->answer));
+    /* before the answer is sent: an MQTT client may hold a lock that sending needs while its task waits for this place */
     __atomic_store_n(&inbox->tail, tail + 1u, __ATOMIC_RELEASE);
+    send(device, length);
     return waiting > 1;
 }
 
