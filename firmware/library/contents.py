@@ -8,7 +8,7 @@ One folder serves every build system: each finds the files that it looks for (`C
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -54,7 +54,14 @@ def contents(third_party: Path) -> dict[str, bytes]:
     for path in sorted(OWN.rglob("*")):
         if path.is_file():
             files[str(path.relative_to(OWN))] = path.read_bytes().replace(b"@VERSION@", version().encode())
+    files["tinyfleet.pdsc"] = files["tinyfleet.pdsc"].replace(b"@PDSC_SOURCES@", _pdsc_sources(files))
     return dict(sorted(files.items()))
+
+
+def _pdsc_sources(files: Iterable[str]) -> bytes:
+    """A CMSIS-Pack lists each of its sources."""
+    sources = sorted(name for name in files if name.startswith("src/") and name.endswith(".c"))
+    return "\n".join(f'        <file category="sourceC" name="{name}"/>' for name in sources).encode()
 
 
 def _agent() -> Iterator[tuple[str, bytes]]:

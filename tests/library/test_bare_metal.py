@@ -112,7 +112,3 @@ def test_without_an_identity_the_example_keeps_running(switch_on: Switch, made: 
     assert device.ask(b"\x83\x00\x00\x48" + bytes(8)) is None
     assert board.cpu_s() < 0.9
     assert made.name == "pump-1"
-
-
-def test_the_example_is_short(unpacked: Path) -> None:
-    assert len((unpacked / "examples/bare-metal/main.c").read_text().splitlines()) < 100

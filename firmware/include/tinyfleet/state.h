@@ -90,8 +90,10 @@ struct tf_record {
     uint8_t blank[28]; /* FF */
 };
 
+#ifndef __cplusplus /* which spells it differently */
 _Static_assert(sizeof(struct tf_state) == 984, "struct tf_state matches docs/specs/flash.md byte for byte");
 _Static_assert(sizeof(struct tf_record) == TF_RECORD_BYTES, "a record is 1,024 bytes");
+#endif
 
 struct tf_journal {
     struct tf_record record; /* the current state; in flash once tf_journal_commit() has returned TF_OK */
