@@ -10,6 +10,7 @@ firmware: setup ## build the device agent for all ports; print code, RAM and sta
 	  cmake --build --preset $$preset; \
 	  exec 9>&-; \
 	done
+	@$(PY) -m firmware.network.build
 	@$(PY) -m firmware.tools.size_report
 
 firmware-host: setup ## build the device agent for Linux: library and virtual devices

@@ -4,9 +4,12 @@
 text   everything in ROM: code, constants, initial values. Without a suffix: the agent with the built-in engine only;
        text_full: with the engines for networks and trees, and with samples; stack_full: with everything;
        text_sampling, ram_sampling, text_learning, ram_learning, text_stage, ram_stage, text_recurrent, ram_recurrent:
-       what the parts add that keep samples, that learn, that run stages of pipelines, and recurrent layers
+       what the parts add that keep samples, that learn, that run stages of pipelines, and recurrent layers;
+       text_network: a device that speaks MQTT over TLS, complete
 ram    data and bss, without the stack, the message buffer and the arena
-stack  the deepest path from reset, plus an interrupt on top of it
+stack  the deepest path from reset, plus an interrupt on top of it; stack_network: what is reserved, of which a test
+       measures how much is used
+heap   what TLS may allocate; the device has no other heap
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from firmware.tools.stack_graph import CallGraph, PointerTable, StackUnknownErro
 
 FIRMWARE = Path(__file__).resolve().parent.parent
 NOT_OURS = frozenset({"transfer_buffer", "model_arena"})
+NETWORK = FIRMWARE / "build" / "network" / "tinyfleet-network.elf"
 ROM_SECTIONS = frozenset({".text", ".rodata", ".data"})
 RAM_SECTIONS = frozenset({".data", ".bss", ".noinit"})
 _SYMBOL = re.compile(r"^(?P<address>[0-9a-f]+) ((?P<size>[0-9a-f]+) )?\w (?P<name>\S+)$")
@@ -73,6 +77,18 @@ def measure(target: Target) -> dict[str, int]:
         figures[f"text_{part}"] = sizes[larger][0] - sizes[smaller][0]
         figures[f"ram_{part}"] = sizes[larger][1] - sizes[smaller][1]
     return {f"{name}_{target.short}": value for name, value in figures.items()}
+
+
+def measure_network(target: Target) -> dict[str, int]:
+    """Return the figures of the device that speaks MQTT over TLS itself."""
+    sections, symbols = _sections(target, NETWORK), read_symbols(target.tools, NETWORK)
+    heap, arena = symbols["tls_heap"].size, symbols["model_arena"].size
+    return {
+        "text_network_m4": sum(size for name, size in sections.items() if name in ROM_SECTIONS),
+        "ram_network_m4": sum(size for name, size in sections.items() if name in RAM_SECTIONS) - heap - arena,
+        "stack_network_m4": symbols["board_stack_end"].address - symbols["board_stack_begin"].address,
+        "heap_network_m4": heap,
+    }
 
 
 def _measure(target: Target, name: str, cmake_target: str) -> tuple[int, int, int]:
@@ -126,6 +142,7 @@ def main() -> None:
     budget: dict[str, int] = json.loads(parser.parse_args().budget.read_text())
     try:
         figures = {name: figure for target in TARGETS for name, figure in measure(target).items()}
+        figures |= measure_network(TARGETS[0])
     except StackUnknownError as unknown:
         sys.exit(f"size report: {unknown}")
     over = [

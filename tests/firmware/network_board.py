@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network of an emulated board that speaks MQTT over TLS itself: its settings in flash, and the emulator's options."""
+"""The network of an emulated board that speaks MQTT over TLS itself: settings in flash, and options of the emulator."""
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import ssl
 import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Self
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -16,6 +21,17 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from reconciler.devices.conversation import Answered, Outcome
+from reconciler.devices.link_session import LinkSession
+from reconciler.devices.messages import ReportKind
+from reconciler.devices.mqtt_link import MqttLink
+from reconciler.devices.reports import DeviceReport
+from reconciler.devices.transfer import TransferCost
+from reconciler.model import DeviceId
+from tests.firmware.bench import Bench, Made
+from tests.firmware.talk import job
+
+WAIT_S = 60.0
 SETTINGS_AT = 1 << 20  # behind the part of flash that belongs to tinyfleet
 MAC = bytes.fromhex("525400123456")
 #: Addresses of the emulator's own network, where the router is this machine's loopback interface.
@@ -51,3 +67,70 @@ def settings(credentials: Credentials, host: str, port: int, *, broker: IPv4Addr
     parts = (host.encode() + b"\0", credentials.authority, credentials.certificate, credentials.key)
     addresses = b"".join(address.packed for address in (OWN, NETMASK, ROUTER, broker))
     return struct.pack("<4s6s2x16sH4H", b"TFNW", MAC, addresses, port, *map(len, parts)) + b"".join(parts)
+
+
+async def deliver(link: MqttLink, bench: Bench, made: Made, pack: bytes) -> tuple[Outcome, TransferCost]:
+    """Update the device to a pack with the gateway's own link; return the outcome and what it took."""
+    session = LinkSession(link, lambda _device, cose, nonce: made.open_signed(cose, nonce))
+    running = asyncio.create_task(session.run())
+    device = DeviceId(made.name)
+    try:
+        asked = await session.ask(device, ReportKind.REPORT)
+        assert isinstance(asked, Answered), asked
+        assert isinstance(asked.body, DeviceReport)
+        work = job(made, bench.install(made, pack, 1), pack, asked.body, block_bytes=1024)
+        return await session.update(work)
+    finally:
+        running.cancel()
+
+
+class TlsServer:
+    """A server in this process that asks for a certificate of an authority, and has one of the same or of another."""
+
+    def __init__(self, own: Path, trusted: Path, name: str) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate = own / f"{name}.crt"
+        self._context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+        self._context.load_verify_locations(trusted / "ca.crt")
+        self._context.verify_mode = ssl.CERT_REQUIRED
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(WAIT_S)
+        self.port: int = self._listener.getsockname()[1]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def accept(self) -> ssl.SSLSocket:
+        """Wait for a client, and complete the handshake."""
+        plain, _ = self._listener.accept()
+        plain.settimeout(WAIT_S)
+        return self._context.wrap_socket(plain, server_side=True)
+
+    def handshake(self) -> str:
+        """Wait for a client, and return why the handshake fails."""
+        with pytest.raises(ssl.SSLError) as failed:
+            self.accept()
+        return str(failed.value.reason)
+
+
+class Packets:
+    """Cuts what arrives into packets of MQTT, whose length has two bytes."""
+
+    def __init__(self, connection: ssl.SSLSocket) -> None:
+        self._connection, self._arrived = connection, b""
+
+    def next(self) -> bytes:
+        """Return the next packet."""
+        while len(self._arrived) < 3 or len(self._arrived) < self._length():
+            data = self._connection.recv(4096)
+            assert data, "the device has closed the connection"
+            self._arrived += data
+        length = self._length()
+        packet, self._arrived = self._arrived[:length], self._arrived[length:]
+        return packet
+
+    def _length(self) -> int:
+        return 3 + self._arrived[1] % 128 + self._arrived[2] * 128

@@ -36,7 +36,8 @@ class Life:
         if self._cut:
             environment["CUT"] = str(self._cut)
         with theirs:
-            self._process = subprocess.Popen([self._program], stdin=theirs, stdout=theirs, env=environment)
+            end = theirs.fileno()
+            self._process = subprocess.Popen([self._program], stdin=end, stdout=end, env=environment)
         line = _Line(self._socket)
         self.device: Device = _Messages(line) if self._address is None else SerialDevice(line, self._address)
         return self
