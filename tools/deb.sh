@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds dist/tinyfleet_<version>_<architecture>.deb from the wheel in dist/: a virtual environment on Debian's python3 in
-# /opt/tinyfleet. The same sources give the same bytes.
+# /opt/tinyfleet. The same sources give the same bytes. Also writes the bill of materials of what is in it.
 #     tools/deb.sh PIP WHEEL OUTPUT-FOLDER
 set -euo pipefail
 pip=$1 wheel=$2 output=$3
@@ -25,8 +25,10 @@ umask 022
 $python -m venv --without-pip "$venv"
 rm "$venv"/bin/[Aa]ctivate*
 install=("$pip" --python "$venv/bin/python" --disable-pip-version-check install --quiet --no-deps --no-compile)
-"${install[@]}" -r "$root/requirements/base.txt"
-"${install[@]}" --no-index --find-links "$(dirname "$wheel")" "tinyfleet==$version"
+reports=$(mktemp -d)
+trap 'rm -rf "$stage" "$reports"' EXIT
+"${install[@]}" --report "$reports/requirements.json" -r "$root/requirements/base.txt"
+"${install[@]}" --report "$reports/tinyfleet.json" --no-index --find-links "$(dirname "$wheel")" "tinyfleet==$version"
 # Remove the build path from all files, and the hashes of the scripts that contained it.
 grep -rIl "$stage" "$venv" | xargs -r sed -i "s|$stage||g"
 find "$venv" -name RECORD -exec sed -i '/^\.\.\/.*bin\//s/,.*/,,/' {} +
@@ -54,6 +56,9 @@ gzip -9n "$shared"/man/man1/*.1
 
 cp "$here"/debian/{README.Debian,copyright} "$documents/"
 cp "$root/requirements/build.txt" "$documents/requirements-build.txt"
+site=$(echo "$venv"/lib/python3*/site-packages)
+cp "$site/reconciler/constraints.txt" "$documents/"
+"$(dirname "$pip")/python" "$here/sbom.py" "$site" "$reports"/{requirements,tinyfleet}.json > "$documents/tinyfleet.cdx.json"
 gzip -9nc "$root/CHANGELOG.md" > "$documents/changelog.gz"
 
 cp "$here"/debian/{postinst,prerm,postrm} "$stage/DEBIAN/"
@@ -65,4 +70,5 @@ sed -e "s/@version@/$version/; s/@architecture@/$architecture/; s/@size@/$(du -s
 (cd "$stage" && find . -type f ! -path './DEBIAN/*' ! -path './etc/*' -printf '%P\0' | LC_ALL=C sort -z | xargs -0 md5sum) > "$stage/DEBIAN/md5sums"
 
 mkdir -p "$output"
+cp "$documents/tinyfleet.cdx.json" "$output/tinyfleet_${version}_$architecture.cdx.json"
 dpkg-deb --root-owner-group -Zzstd --build "$stage" "$output/tinyfleet_${version}_$architecture.deb"

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,11 @@ def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel with only a gateway's requirements; return the environment."""
+    """Install the wheel with the constraints in it, as the documentation says; return the environment."""
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder, with_pip=True, symlinks=True)
-    pip = (folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps")
-    run(*pip, "--no-compile", "-r", ROOT / "requirements" / "base.txt", wheel, cwd=folder)
+    tested = folder / "constraints.txt"
+    tested.write_bytes(zipfile.ZipFile(wheel).read("reconciler/constraints.txt"))
+    pip = (folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
+    run(*pip, "--no-compile", "--constraint", tested, wheel, cwd=folder)
     return folder

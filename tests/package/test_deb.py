@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
 import shutil
 import sys
 from collections.abc import Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
+from tests.cyclonedx import cyclonedx_errors
 from tests.package.conftest import ROOT, run
 
 PIP = Path(sys.executable).with_name("pip")
@@ -34,6 +38,8 @@ EXPECTED = {
     "./usr/share/zsh/vendor-completions/_tinyfleet": "-rw-r--r--",
     "./usr/share/fish/vendor_completions.d/tinyfleet.fish": "-rw-r--r--",
     "./usr/share/doc/tinyfleet/copyright": "-rw-r--r--",
+    "./usr/share/doc/tinyfleet/constraints.txt": "-rw-r--r--",
+    "./usr/share/doc/tinyfleet/tinyfleet.cdx.json": "-rw-r--r--",
     "./": "drwxr-xr-x",
 }
 
@@ -91,6 +97,33 @@ def test_the_command_runs_on_debian_s_python(unpacked: Path) -> None:
 def test_the_package_is_reproducible(package: Path, wheel: Path, tmp_path: Path) -> None:
     run(ROOT / "tools" / "deb.sh", PIP, wheel, tmp_path, cwd=tmp_path, SOURCE_DATE_EPOCH="1790000000")
     assert next(tmp_path.glob("*.deb")).read_bytes() == package.read_bytes()
+
+
+def test_the_bill_of_materials_lists_what_is_installed(unpacked: Path, package: Path) -> None:
+    text = (unpacked / "usr/share/doc/tinyfleet/tinyfleet.cdx.json").read_text()
+    assert package.with_suffix(".cdx.json").read_text() == text
+    bill = json.loads(text)
+    assert cyclonedx_errors(bill) == []
+    folder = next((unpacked / "opt/tinyfleet/lib").glob("python3*/site-packages"))
+    found = {(distribution.name, distribution.version) for distribution in distributions(path=[str(folder)])}
+    listed = [bill["metadata"]["component"], *bill["components"]]
+    assert {(each["name"], each["version"]) for each in listed} == {
+        (canonicalize_name(name), version) for name, version in found
+    }
+    assert [each["name"] for each in listed if "licenses" not in each] == []
+    requires = {each["ref"]: each["dependsOn"] for each in bill["dependencies"]}
+    reached = reachable(requires, bill["metadata"]["component"]["bom-ref"])
+    assert requires.keys() == reached, "a package that nothing requires"
+
+
+def reachable(requires: dict[str, list[str]], start: str) -> set[str]:
+    found, left = set(), [start]
+    while left:
+        ref = left.pop()
+        if ref not in found:
+            found.add(ref)
+            left += requires[ref]
+    return found
 
 
 class System:

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
+import shutil
 import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -74,12 +78,50 @@ def test_the_wheel_includes_man_pages_and_completion(installed: Path) -> None:
     assert (share / "fish" / "vendor_completions.d" / "tinyfleet.fish").exists()
 
 
-def test_requirements_are_complete_without_the_extra(installed: Path) -> None:
+def pinned(name: str) -> dict[str, str]:
+    """Return package → version of a file of requirements."""
+    lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonical(package): version for package, version in pairs}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_constraints_install_what_was_tested_and_nothing_else(installed: Path) -> None:
     pip = (installed / "bin" / "python", "-m", "pip", "--disable-pip-version-check")
     assert "No broken requirements" in run(*pip, "check", cwd=installed)
-    present = {each["name"].lower() for each in json.loads(run(*pip, "list", "--format", "json", cwd=installed))}
-    assert "tinyfleet" in present
-    assert present.isdisjoint({"tensorflow", "scikit-learn", "ai-edge-litert"})
+    listed = json.loads(run(*pip, "list", "--format", "json", cwd=installed))
+    present = {canonical(each["name"]): each["version"] for each in listed}
+    assert present.pop("tinyfleet") == "0.1.0"
+    assert {name: version for name, version in present.items() if name not in {"pip", "setuptools"}} == pinned("base")
+
+
+def test_the_constraints_cover_every_extra(wheel: Path) -> None:
+    lines = zipfile.ZipFile(wheel).read("reconciler/constraints.txt").decode().splitlines()[1:]
+    expected = {name: version for file in ("base", "build", "learn", "functions", "dask", "remote")
+                for name, version in pinned(file).items()}
+    assert {canonical(line.split("==")[0]): line.split("==")[1] for line in lines} == expected
+    assert len(lines) == len(expected)
+
+
+def test_wheel_and_sdist_are_reproducible(sdist: Path, source: Path, wheel: Path, tmp_path: Path) -> None:
+    """Build both in another folder, at another time, in another time zone and with other permissions."""
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(source, copy)
+    for path in copy.rglob("*"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        path.chmod(path.stat().st_mode & 0o700)
+    hatch = (sys.executable, "-m", "hatchling", "build", "-d", tmp_path / "dist")
+    run(*hatch, "-t", "wheel", cwd=copy, TZ="Asia/Kathmandu")
+    assert digest(next((tmp_path / "dist").glob("*.whl"))) == digest(wheel)
+    run(*hatch, "-t", "sdist", cwd=ROOT, TZ="Asia/Kathmandu")
+    assert digest(next((tmp_path / "dist").glob("*.tar.gz"))) == digest(sdist)
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_version_and_a_fleet(tinyfleet: Gateway) -> None:

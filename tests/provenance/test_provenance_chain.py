@@ -12,6 +12,7 @@ import pytest
 from signing import keys
 from signing.identifiers import key_id
 from signing.keys import FileKey
+from tests.cyclonedx import cyclonedx_errors
 from tests.engine.trainings.test_models_of_run import RECORD
 from tests.provenance.audited_fleet import (
     ROOT,
@@ -154,6 +155,7 @@ def test_a_model_has_a_chain_for_each_artifact(built: AuditedFleet) -> None:
 
 def test_a_bill_of_materials_has_a_model_card(built: AuditedFleet) -> None:
     result = built.provenance("score@1", "--output", "cyclonedx")
+    assert cyclonedx_errors(json.loads(result.stdout)) == []
     bill = json.loads(result.stdout)
     assert (bill["bomFormat"], bill["specVersion"], result.exit_code) == ("CycloneDX", "1.6", 0)
     model, *files = bill["components"]
@@ -170,6 +172,7 @@ def test_a_bill_of_materials_has_a_model_card(built: AuditedFleet) -> None:
 
 def test_the_bill_of_a_trained_model_has_the_digest_of_its_windows(built: AuditedFleet) -> None:
     bill = json.loads(built.provenance("pump-3", "--output", "cyclonedx").stdout)
+    assert cyclonedx_errors(bill) == []
     model = bill["components"][0]
     assert model["modelCard"]["modelParameters"]["datasets"] == [{"ref": f"sha256:{RECORD.snapshot}"}]
     (windows,) = [each for each in bill["components"] if each["type"] == "data"]

@@ -7,6 +7,7 @@ called; `tinyfleet`, git, curl and the shell are real.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
+from zipfile import ZipFile
 
 import yaml
 
@@ -42,6 +44,7 @@ class Image:
     calls: Path = field(init=False)
     comment: Path = field(init=False)
     numbers: Path = field(init=False)  # of the open pull requests that `gh pr list` finds
+    wheel: Path = field(init=False)  # what the variables TINYFLEET_WHEEL and TINYFLEET_SHA256 name
 
     def __post_init__(self) -> None:
         programs = self.folder / "bin"
@@ -53,6 +56,16 @@ class Image:
         self.calls, self.comment = self.folder / "calls", self.folder / "comment.md"
         self.numbers = self.folder / "numbers"
         self.numbers.touch()
+        self.wheel = self.folder / "published" / "tinyfleet-0.1.0-py3-none-any.whl"
+        self.wheel.parent.mkdir()
+        with ZipFile(self.wheel, "w") as archive:
+            archive.writestr("reconciler/constraints.txt", "PyYAML==6.0.3\n")
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Return the variables of the forge that name the wheel."""
+        digest = hashlib.sha256(self.wheel.read_bytes()).hexdigest()
+        return {"TINYFLEET_WHEEL": self.wheel.as_uri(), "TINYFLEET_SHA256": digest}
 
     def environment(self, more: dict[str, str]) -> dict[str, str]:
         root = str(Path(__file__).parents[2])
@@ -140,7 +153,7 @@ class GitHub:
             return term.strip("'")
         scope, _, rest = term.partition(".")
         if scope == "vars":
-            return self.variables.get(rest, "")  # a variable that is not set is empty
+            return {**self.image.variables, **self.variables}.get(rest, "")  # a variable that is not set is empty
         value: Any = {"github": self.github}
         for part in term.split("."):
             value = value[part]
@@ -151,7 +164,7 @@ def run_gitlab(pipeline: Path, job: str, image: Image, where: Path, variables: d
     """Run one job's script: all its lines in one shell, as GitLab's runner does."""
     script = yaml.safe_load(pipeline.read_text(encoding="utf-8"))[job]["script"]
     assert all(isinstance(line, str) for line in script)
-    image.shell(["sh", "-e", "-c", "\n".join(script)], where, variables)
+    image.shell(["sh", "-e", "-c", "\n".join(script)], where, {**image.variables, **variables})
 
 
 @dataclass

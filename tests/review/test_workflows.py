@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -77,6 +78,31 @@ def test_github_comments_the_plan_on_a_pull_request(proposal: Proposal, tmp_path
     assert len(comment) < LIMIT
     assert runner.summary.read_text() == comment
     assert "gh pr comment 7 --repo works/fleet" in image.calls.read_text()
+
+
+def test_github_installs_the_wheel_with_its_constraints(proposal: Proposal, tmp_path: Path) -> None:
+    image = Image(tmp_path / "image")
+    GitHub(GITHUB, proposal.repository.path, image, pull_request(proposal)).run()
+    (line,) = [line for line in image.calls.read_text().splitlines() if line.startswith("pip")]
+    assert line == f"pip install --constraint wheel/reconciler/constraints.txt ./{image.wheel.name}"
+
+
+def test_another_wheel_is_not_installed(proposal: Proposal, tmp_path: Path) -> None:
+    other = {"TINYFLEET_SHA256": "0" * 64}
+    github, gitlab = Image(tmp_path / "github"), Image(tmp_path / "gitlab")
+    with pytest.raises(AssertionError, match="FAILED"):
+        GitHub(GITHUB, proposal.repository.path, github, pull_request(proposal), other).run()
+    with pytest.raises(AssertionError, match="FAILED"):
+        run_gitlab(GITLAB, "validate", gitlab, proposal.repository.path, other)
+    assert not [line for image in (github, gitlab) if image.calls.exists()
+                for line in image.calls.read_text().splitlines() if line.startswith("pip")]
+
+
+@pytest.mark.parametrize("workflow", [GITHUB, PROPOSE])
+def test_actions_are_pinned_by_commit(workflow: Path) -> None:
+    uses = re.findall(r"uses: (.+)", workflow.read_text())
+    assert len(uses) >= 4
+    assert [each for each in uses if not re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each)] == []
 
 
 def test_github_does_not_let_a_fork_write(proposal: Proposal, tmp_path: Path) -> None:
@@ -247,7 +273,8 @@ def test_only_the_job_that_runs_no_code_of_the_branch_may_write() -> None:
     assert workflow["permissions"] == {"contents": "read"}
     written = {name: job["permissions"] for name, job in workflow["jobs"].items() if "permissions" in job}
     assert written == {"open": {"pull-requests": "write"}}
-    assert [step.get("uses") for step in workflow["jobs"]["open"]["steps"]] == ["actions/download-artifact@v4", None]
+    uses = [str(step.get("uses")).partition("@")[0] for step in workflow["jobs"]["open"]["steps"]]
+    assert uses == ["actions/download-artifact", "None"]
     scripts = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
     assert not [script for script in scripts if "${{" in script]  # text from outside passes through variables
 
