@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fetches the files that a model names, from the fleet repository or from a URL."""
+"""Fetches the files that a model names: from the fleet repository, from what a pointer in it stands for, or from a URL."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from reconciler.compiler.recipe import File
 from reconciler.compiler.remote_files import describe, failures_as, file_system
 from reconciler.errors import Transient
 from reconciler.model import Model, ModelSource
+from reconciler.registries import client, git_lfs
+from reconciler.registries.addresses import is_registry, parse
+from reconciler.registries.pointers import DVC_CONFIG, DVC_SUFFIX, LFS_CONFIG, dvc_md5, dvc_url, lfs_pointer, lfs_url
 from reconciler.tree import Tree
 
 MAX_FILE_BYTES = 256 << 20
@@ -36,19 +39,39 @@ def fetcher(model: Model, tree: Tree) -> Callable[[File], bytes]:
 
     def fetch(file: File) -> bytes:
         source = named[file.sha256]
-        return _from_url(source.url) if source.url is not None else _from_tree(tree, source.path or "")
+        return from_url(source.url, file.sha256) if source.url is not None else _from_tree(tree, source.path or "")
 
     return fetch
 
 
 def _from_tree(tree: Tree, path: str) -> bytes:
-    for entry in tree.entries():
-        if entry.path == path:
-            return tree.read(entry)
-    raise BuildFailed(f"the fleet repository has no file {path}")
+    data = _read(tree, path)
+    if data is None:
+        raise BuildFailed(f"the fleet repository has no file {path}")
+    pointer = lfs_pointer(data)
+    if pointer is not None:
+        server = lfs_url(_read(tree, LFS_CONFIG))
+        if server is None:
+            raise BuildFailed(f"{path} is in Git LFS, and {LFS_CONFIG} names no server: set lfs.url")
+        return git_lfs.fetch(server, pointer, MAX_FILE_BYTES)
+    if path.endswith(DVC_SUFFIX):
+        md5 = dvc_md5(data)
+        url = dvc_url(_read(tree, DVC_CONFIG), md5) if md5 is not None else None
+        if url is None:
+            raise BuildFailed(f"{path} is in DVC, and {DVC_CONFIG} has no default remote that can be read from here")
+        return from_url(url)
+    return data
 
 
-def _from_url(url: str) -> bytes:
+def _read(tree: Tree, path: str) -> bytes | None:
+    return next((tree.read(entry) for entry in tree.entries() if entry.path == path), None)
+
+
+def from_url(url: str, sha256: str | None = None) -> bytes:
+    """Return the content of a file at a URL, or in a registry. Whoever uses the content checks its digest."""
+    if is_registry(url):
+        found = client.fetch(parse(url), sha256, MAX_FILE_BYTES)
+        return found if isinstance(found, bytes) else from_url(found)
     files, path = file_system(url)
     try:
         with failures_as(SourceUnavailable, f"cannot fetch {url}"), files.open(path, "rb") as stream:

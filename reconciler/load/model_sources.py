@@ -10,12 +10,21 @@ from dataclasses import dataclass
 from reconciler.load.check_cache import CheckCache, FileFacts
 from reconciler.load.document_index import DocumentIndex, Origin, RepositoryProblem
 from reconciler.model import Model, ModelSource
+from reconciler.registries.pointers import (
+    DVC_CONFIG,
+    DVC_SUFFIX,
+    LFS_CONFIG,
+    LFS_MAX_BYTES,
+    LFS_START,
+    dvc_md5,
+    dvc_url,
+    lfs_pointer,
+    lfs_url,
+)
 from reconciler.tree import REGULAR, Tree, TreeEntry
 from reconciler.validation.problems import JsonPath, Rule
 
 MAX_SOURCE_BYTES = 64 * 1024 * 1024
-LFS_START = b"version https://git-lfs.github.com/spec/"
-LFS_MAX_BYTES = 1024  # a pointer is a few lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +78,34 @@ def _check(named: NamedSource, documents: DocumentIndex, tree: Tree, cache: Chec
     elif entry.size > MAX_SOURCE_BYTES:
         message = f"`{path}` has {entry.size} bytes; the maximum is {MAX_SOURCE_BYTES}"
         yield named.problem("path", Rule.TOO_LARGE, message, "store it elsewhere and set `url`")
+    elif path.endswith(DVC_SUFFIX):
+        yield from _check_dvc(named, tree, entry)
     else:
         facts = _facts(entry, tree, cache)
-        if facts.pointer:
-            message = f"`{path}` is a Git LFS pointer, not the file itself"
-            yield named.problem("path", Rule.LFS_POINTER, message, "store the file in Git, or set `url`")
+        if facts.pointer and lfs_url(_hidden(tree, LFS_CONFIG)) is None:
+            message = f"`{path}` is a Git LFS pointer, and `{LFS_CONFIG}` names no server that is reached by https"
+            hint = f"set lfs.url in `{LFS_CONFIG}`, store the file in Git, or set `url`"
+            yield named.problem("path", Rule.LFS_POINTER, message, hint)
         elif facts.sha256 != named.sha256:
             message = f"the SHA-256 of `{path}` is {facts.sha256}"
             yield named.problem("sha256", Rule.CHECKSUM_MISMATCH, message, "the file and this field changed separately")
+
+
+def _check_dvc(named: NamedSource, tree: Tree, entry: TreeEntry) -> Iterator[RepositoryProblem]:
+    """Check that a `.dvc` file leads to a file. Its SHA-256 is compared when a build fetches it: DVC knows the MD5."""
+    md5 = dvc_md5(tree.read(entry))
+    if md5 is None:
+        message = f"`{named.path}` does not name the MD5 of one file"
+        yield named.problem("path", Rule.DVC_POINTER, message, "add the file, not its folder, with `dvc add`")
+    elif dvc_url(_hidden(tree, DVC_CONFIG), md5) is None:
+        message = f"`{DVC_CONFIG}` has no default remote that a gateway can read"
+        hint = "make a remote at https://, s3://, gs:// or az:// the default, with `dvc remote default`"
+        yield named.problem("path", Rule.DVC_POINTER, message, hint)
+
+
+def _hidden(tree: Tree, path: str) -> bytes | None:
+    """Return the content of a hidden file, which is not a part of the fleet."""
+    return next((tree.read(each) for each in tree.entries() if each.path == path and each.mode in REGULAR), None)
 
 
 def _facts(entry: TreeEntry, tree: Tree, cache: CheckCache) -> FileFacts:
@@ -84,6 +113,8 @@ def _facts(entry: TreeEntry, tree: Tree, cache: CheckCache) -> FileFacts:
     if known is None:
         data = tree.read(entry)
         pointer = len(data) <= LFS_MAX_BYTES and data.startswith(LFS_START)
-        known = FileFacts(hashlib.sha256(data).hexdigest(), pointer)
+        target = lfs_pointer(data)
+        # A pointer has the SHA-256 of the file that it stands for.
+        known = FileFacts(target.sha256 if target is not None else hashlib.sha256(data).hexdigest(), pointer)
         cache.remember_facts(entry.blob, known)
     return known

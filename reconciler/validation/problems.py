@@ -51,6 +51,7 @@ class Rule(StrEnum):
     MISSING_FILE = "missing-file"
     CHECKSUM_MISMATCH = "checksum-mismatch"
     LFS_POINTER = "lfs-pointer"
+    DVC_POINTER = "dvc-pointer"
     # References between documents
     FLEET_COUNT = "fleet-count"
     DUPLICATE_NAME = "duplicate-name"

@@ -94,8 +94,13 @@ def test_another_wheel_is_not_installed(proposal: Proposal, tmp_path: Path) -> N
         GitHub(GITHUB, proposal.repository.path, github, pull_request(proposal), other).run()
     with pytest.raises(AssertionError, match="FAILED"):
         run_gitlab(GITLAB, "validate", gitlab, proposal.repository.path, other)
-    assert not [line for image in (github, gitlab) if image.calls.exists()
-                for line in image.calls.read_text().splitlines() if line.startswith("pip")]
+    assert not [
+        line
+        for image in (github, gitlab)
+        if image.calls.exists()
+        for line in image.calls.read_text().splitlines()
+        if line.startswith("pip")
+    ]
 
 
 @pytest.mark.parametrize("workflow", [GITHUB, PROPOSE])
