@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.errors import Invalid, Transient, Unusable
+from reconciler.registries.pointers import DVC_CONFIG, LFS_CONFIG
 from reconciler.tree import EXECUTABLE, FILE, SYMLINK, TreeEntry, blob_id
 
 MAX_READ_BYTES = 64 * 1024 * 1024  # a larger file is listed but never read, so it has no blob id
+SETTINGS = (DVC_CONFIG, LFS_CONFIG)
 OTHER = 0  # the mode of anything that Git cannot store: a socket, a device, a pipe
 
 
@@ -28,7 +30,7 @@ class FileChanged(Transient):
 
 
 class DirectoryTree:
-    """The files below a directory. Symlinks are listed but never followed; hidden files are skipped."""
+    """The files below a directory. Symlinks are listed but never followed; hidden files are skipped, with two exceptions."""
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
@@ -36,8 +38,9 @@ class DirectoryTree:
         self.root = root
 
     def entries(self) -> Iterator[TreeEntry]:
-        """List all files in order, except hidden ones such as `.git` and CI configuration."""
+        """List all files in order. Of hidden ones, only the settings that lead to files elsewhere."""
         try:
+            yield from (entry for path in SETTINGS for entry in self._settings(path))
             yield from self._below(self.root, "")
         except OSError as error:
             raise DirectoryUnreadable(f"{error.filename}: {error.strerror}") from error
@@ -51,6 +54,12 @@ class DirectoryTree:
         if blob_id(data) != entry.blob:
             raise FileChanged(f"{entry.path} changed while it was being read")
         return data
+
+    def _settings(self, path: str) -> Iterator[TreeEntry]:
+        folder = (self.root / path).parent
+        if folder.is_dir() and not folder.is_symlink():
+            with os.scandir(folder) as found:
+                yield from (self._entry(child, path) for child in found if child.name == Path(path).name)
 
     def _below(self, folder: Path, prefix: str) -> Iterator[TreeEntry]:
         with os.scandir(folder) as found:

