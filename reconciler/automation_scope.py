@@ -7,8 +7,8 @@ explicitly granted must be equal: a kind or a field that is added later is prote
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 
 from reconciler.candidates import resolve_candidates, serving_gateways, types_of, with_champion
 from reconciler.model import (
@@ -27,6 +27,7 @@ from reconciler.model import (
     TrainingProposal,
 )
 from reconciler.model.samples import SAMPLING_PARAMETERS
+from reconciler.registries.addresses import is_pin_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Grant:
     rollouts: Mapping[RolloutId, tuple[Rollout, ...]]  # what each may become
     direct: frozenset[RolloutId] = frozenset()  # those that may change without a person
     models: frozenset[str] = frozenset()  # names of which new versions, as a training makes them, may be added
+    followed: tuple[Model, ...] = ()  # that follow a registry: copies of them with another file of it may be added
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class GrantedChange:
 def grant_of(desired: Desired, gateway: GatewayId) -> Grant:
     """Return what a gateway may change: the champions of the contests that it evaluates, to their candidates.
 
-    It may also add versions of the models that it trains for these contests.
+    It may also add versions of the models that it trains for these contests, and of those that follow a registry for
+    it, with the rollouts that run them.
     """
     contests = [
         contest
@@ -61,6 +64,7 @@ def grant_of(desired: Desired, gateway: GatewayId) -> Grant:
         {contest.rollout: _successors(contest, desired) for contest in contests},
         frozenset(contest.rollout for contest in contests if contest.propose is ProposalMode.DIRECT),
         frozenset(training.model for training in desired.trainings.values() if _trains(training, desired, gateway)),
+        tuple(each for each in desired.models.values() if each.follow is not None and each.follow.gateway == gateway),
     )
 
 
@@ -91,18 +95,25 @@ def _models(before: Desired, after: Desired, grant: Grant) -> str | None:
     added = after.models.keys() - before.models.keys()
     if not _same(before.models, {ref: model for ref, model in after.models.items() if ref not in added}):
         return "it changes or removes a model"
-    foreign = sorted(str(ref) for ref in added if ref.name not in grant.models)
+    followed = {each.ref.name for each in grant.followed}
+    foreign = sorted(str(ref) for ref in added if ref.name not in grant.models | followed)
     if foreign:
         return f"it adds model {foreign[0]}"
-    odd = sorted(str(ref) for ref in added if not _is_trained(after.models[ref]))
-    return f"it adds model {odd[0]} with fields that no training sets" if odd else None
+    odd = sorted(
+        str(ref)
+        for ref in added
+        if not (ref.name in grant.models and _is_trained(after.models[ref]))
+        and not _is_followed(after.models[ref], grant.followed)
+    )
+    return f"it adds model {odd[0]} with fields that no training and no registry sets" if odd else None
 
 
 def _rollouts(before: Desired, after: Desired, grant: Grant) -> str | None:
     if before.rollouts.keys() != after.rollouts.keys():
         return "it adds or removes a rollout"
+    added = after.models.keys() - before.models.keys()
     for name in sorted(_changed(before, after)):
-        allowed = grant.rollouts.get(name, ())
+        allowed = (*grant.rollouts.get(name, ()), *_moved(before.rollouts[name], added, grant.followed))
         if not any(_same(each, after.rollouts[name]) for each in allowed):
             return _why_not(before.rollouts[name], after.rollouts[name], granted=bool(allowed))
     return None
@@ -117,6 +128,24 @@ def _is_trained(model: Model) -> bool:
     source = trained_source(model.ref, model.source.sha256)
     plain = Model(model.ref, source, needs=model.needs, parameters=model.parameters)
     return _same(model, plain) and model.parameters.keys() <= {THRESHOLD, *SAMPLING_PARAMETERS}
+
+
+def _is_followed(model: Model, followed: Iterable[Model]) -> bool:
+    """Return whether a model is a copy of one that follows a registry, with another file of what that follows."""
+    return any(
+        each.follow is not None
+        and each.ref.name == model.ref.name
+        and is_pin_of(each.follow.url, model.source.url)
+        and model.source.path is None
+        and _same(replace(model, ref=each.ref, source=each.source), each)
+        for each in followed
+    )
+
+
+def _moved(rollout: Rollout, added: Iterable[ModelRef], followed: Iterable[Model]) -> Iterator[Rollout]:
+    """Yield the rollout with each added version of the followed model that it runs."""
+    if any(each.ref == rollout.model for each in followed):
+        yield from (replace(rollout, model=ref) for ref in added if ref.name == rollout.model.name)
 
 
 def _trains(training: Training, desired: Desired, gateway: GatewayId) -> bool:

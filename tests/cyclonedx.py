@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jsonschema import Draft7Validator
 from referencing import Registry, Resource
@@ -18,9 +20,8 @@ SCHEMAS = Path(sys.prefix) / "standards" / "cyclonedx" / "schema" / "_res"
 def _validator() -> Draft7Validator:
     assert SCHEMAS.is_dir(), "run `make setup`"
     loaded = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(SCHEMAS.glob("*.schema.json"))]
-    registry: Registry[object] = Registry().with_resources(
-        [(schema["$id"], Resource.from_contents(schema)) for schema in loaded]
-    )
+    registry: Registry[bool | Mapping[str, Any]] = Registry()
+    registry = registry.with_resources([(schema["$id"], Resource.from_contents(schema)) for schema in loaded])
     wanted = json.loads((SCHEMAS / "bom-1.6.SNAPSHOT.schema.json").read_text(encoding="utf-8"))
     return Draft7Validator(wanted, registry=registry)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fetches the files that a model names: from the fleet repository, from what a pointer in it stands for, or from a URL."""
+"""Fetches the files that a model names: from the fleet repository, from where a pointer in it leads, or from a URL."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what contests and trainings decide to what becomes of their branches, and back."""
+"""From what contests, trainings and followed models want to what becomes of their branches, and back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from reconciler.engine.followed.station import FollowedModels
 from reconciler.engine.proposals.proposer import WantedProposal
 from reconciler.engine.proposals.station import ProposalStation, ProposalWishes
 from reconciler.engine.samples.contest_station import ContestStation, DecidedContest
@@ -39,16 +40,23 @@ class ContestProposals:
     """Takes in what became of proposals before contests are decided, and has new ones made afterwards."""
 
     def __init__(
-        self, name: GatewayId, contests: ContestStation, trainings: TrainingStation, proposals: ProposalStation
+        self,
+        name: GatewayId,
+        contests: ContestStation,
+        trainings: TrainingStation,
+        followed: FollowedModels,
+        proposals: ProposalStation,
     ) -> None:
         self._name = name
         self._contests = contests
         self._trainings = trainings
+        self._followed = followed
         self._proposals = proposals
         self._declined: frozenset[ContestId] = frozenset()  # recorded, and to be forgotten by the mirror
         self._grounds: Mapping[ContestId, _Grounds] = {}  # of the proposals that are due or open
         self._declined_models: frozenset[TrainingId] = frozenset()
         self._branches: frozenset[TrainingId] = frozenset()  # of trainings, as far as it is known
+        self._versions: frozenset[str] = frozenset()  # followed models with a branch, as far as it is known
 
     def settle(self, now: datetime) -> None:
         """Record what the last job found."""
@@ -57,6 +65,7 @@ class ContestProposals:
             self._declined = self._contests.settle_proposals(found.outcomes, now, complete=found.complete)
             self._declined_models = self._trainings.settle(found.models)
             self._branches = frozenset(name for name, each in found.models.items() if isinstance(each, Proposed))
+            self._versions = frozenset(name for name, each in found.versions.items() if isinstance(each, Proposed))
 
     def keep(self, desired: Desired, statuses: Mapping[ContestId, ContestStatus], now: datetime) -> Mapping[str, bytes]:
         """Have the branches on the remote be what was decided. The statuses are those that this pass rendered.
@@ -66,7 +75,8 @@ class ContestProposals:
         """
         decided = self._contests.decided
         models = self._trainings.wanted()
-        if not (decided or models) or self._proposals.busy:
+        versions = self._followed.wanted(desired)
+        if not (decided or models or self._followed.active or self._versions) or self._proposals.busy:
             return {}
         due = [each for each in self._contests.due if each.own.contest.name in statuses]
         before = self._grounds
@@ -80,6 +90,8 @@ class ContestProposals:
             models,
             self._trainings.unwanted(self._branches),
             self._declined_models,
+            versions,
+            self._versions - {each.ref.name for each in versions},
         )
         if self._proposals.has_work(desired, wishes):
             # Before the push: a round that begins with this champion must be known as proposed, whatever happens.

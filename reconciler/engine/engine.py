@@ -26,6 +26,7 @@ from reconciler.engine.delivery.dispatcher import Dispatcher
 from reconciler.engine.dependencies import Ports
 from reconciler.engine.desired.desired_state import DesiredState
 from reconciler.engine.desired.gateway_scope import GatewayScope, ScopeResolver
+from reconciler.engine.followed.station import FollowedModels
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.rollout_memory import RolloutMemories, record_gates
 from reconciler.engine.observed.summaries import Summaries
@@ -88,8 +89,9 @@ class Engine:
         self.trainings = TrainingStation(training, self.wake.set)
         pipelines = PipelinePorts(self.artifacts, self.inventory, ports.links, ports.gateway.signer, ports.clock)
         self.pipelines = PipelineStation(pipelines)
+        self.followed = FollowedModels(name, ports.clock, self.wake.set)
         self.proposals = ProposalStation(ports.proposer, ports.git_thread, self.wake.set)
-        self._proposals = ContestProposals(name, self.contests, self.trainings, self.proposals)
+        self._proposals = ContestProposals(name, self.contests, self.trainings, self.followed, self.proposals)
         self.statuses = StatusRenderer(name, before, page=ports.page)
         self._desired_state: DesiredState | None = None
         self._own_actions: SnapshotCache[tuple[Action, ...]] = SnapshotCache()
@@ -103,7 +105,7 @@ class Engine:
         before = self._desired_state
         self._desired_state = await loop.run_in_executor(ports.git_thread, ports.source.poll)
         self.proposals.git_polled()
-        if self.contests.decided:
+        if self.contests.decided or self.followed.active:
             self.wake.set()  # a person may have closed a proposal without a new commit
         if ports.peers is not None:
             peers = await loop.run_in_executor(ports.git_thread, ports.peers.fetch)
@@ -161,6 +163,7 @@ class Engine:
     async def stop(self) -> None:
         """Cancel everything in progress; devices keep what they hold."""
         await self.poller.stop()
+        await self.followed.stop()
         await self.proposals.stop()
         await self.trainings.stop()
         await self.contests.stop()
@@ -186,6 +189,7 @@ class Engine:
         now = self._ports.clock.now()
         due += [max(0.0, (change_at - now).total_seconds()) for change_at in changes if change_at is not None]
         due.append(self.artifacts.next_try_in_s(self._ports.clock.steady_s()))
+        due.append(self.followed.next_check_in_s())
         return min((each for each in due if each is not None), default=None)
 
     @property
@@ -197,6 +201,7 @@ class Engine:
             or self.deliveries.running
             or self.artifacts.building
             or self.provenance.busy
+            or self.followed.busy
         )
 
     @property
@@ -241,6 +246,7 @@ class Engine:
             self._collect_samples,
             self._decide_contests,
             self._decide_trainings,
+            self._check_followed,
             self._route_pipelines,
             self._cancel_obsolete,
             self._build_artifacts,
@@ -316,6 +322,11 @@ class Engine:
     def _decide_trainings(self, state: PassState) -> PassState:
         """Decide on the trainings of our contests, after what this pass decided of those."""
         self.trainings.decide(self._whole_fleet(state), state.now)
+        return state
+
+    def _check_followed(self, state: PassState) -> PassState:
+        """Look at the references that models follow, when that is due."""
+        self.followed.watch(self._whole_fleet(state))
         return state
 
     def _route_pipelines(self, state: PassState) -> PassState:

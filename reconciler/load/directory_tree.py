@@ -30,7 +30,7 @@ class FileChanged(Transient):
 
 
 class DirectoryTree:
-    """The files below a directory. Symlinks are listed but never followed; hidden files are skipped, with two exceptions."""
+    """The files below a directory. Symlinks are listed but never followed; hidden files are skipped, except two."""
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():

@@ -93,6 +93,9 @@ def _gateways(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
 
 def _models(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
     for ref, wanted in documents.models.items():
+        if wanted.follow is not None and wanted.follow.gateway not in documents.gateways:
+            where = DocumentReference(documents, documents.origin("Model", ref), ("spec", "follow", "gateway"))
+            yield from where.unresolved("Gateway", wanted.follow.gateway, documents.gateways)
         for index, gate in enumerate(wanted.gates):
             if gate.at_least is not None and gate.at_most is not None and gate.at_least > gate.at_most:
                 message = f"`atLeast` {gate.at_least} is greater than `atMost` {gate.at_most}, so no build can pass"

@@ -88,6 +88,7 @@ from reconciler.model.functions import (
 from reconciler.model.models import (
     Decide,
     FeatureOf,
+    FollowedReference,
     Gate,
     Model,
     ModelSource,
@@ -196,6 +197,7 @@ __all__ = [
     "FeatureOf",
     "FlashMap",
     "Fleet",
+    "FollowedReference",
     "ForestScheme",
     "Function",
     "FunctionId",

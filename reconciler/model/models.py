@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.model.digests import Digest
-from reconciler.model.names import Labels, ModelRef, Parameters
+from reconciler.model.names import GatewayId, Labels, ModelRef, Parameters
 from reconciler.model.pipelines import StageOf
 
 
@@ -89,6 +89,14 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowedReference:
+    """A reference in a registry that moves, and the gateway that proposes a new version when it does."""
+
+    url: str
+    gateway: GatewayId
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One version of a model: its source, its inputs and outputs, and its gates."""
 
@@ -104,4 +112,5 @@ class Model:
     parameters: Parameters = field(default_factory=dict)
     stage: StageOf | None = None  # None: all of the network
     pool_only: bool = False  # it evaluates on a gateway and is never built for a device
+    follow: FollowedReference | None = None  # None: people add new versions
     labels: Labels = field(default_factory=dict)

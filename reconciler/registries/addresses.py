@@ -88,7 +88,7 @@ class HubFile:
 
 @dataclass(frozen=True, slots=True)
 class OciFile:
-    """A file of an artifact in an OCI registry. Without `file`, it is the only layer, or the one with a known digest."""
+    """A file of an artifact in an OCI registry. Without `file`, it is the only layer, or the one with the digest."""
 
     host: str
     repository: str

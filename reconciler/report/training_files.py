@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from reconciler.model import GatewayId, ModelRef, ObjectiveMetric, Training
+from reconciler.report.quoted_yaml import quoted_yaml
 from reconciler.report.training_figures import TrainedFigures
 from reconciler.training.selection import RowCounts
 
@@ -33,20 +32,7 @@ def model_document(
             "parameters": dict(parameters),
         },
     }
-    text: bytes = yaml.dump(document, Dumper=_Quoting, sort_keys=False, width=120, encoding="utf-8")
-    return b"# Trained on a gateway; provenance.json says on what, and how good it is.\n" + text
-
-
-class _Quoting(yaml.SafeDumper):
-    """Quotes every text, so that a version such as 20261129-0123e456 is never read as a number."""
-
-
-def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    plain = text.replace("-", "").replace("_", "").isalpha()
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
-
-
-_Quoting.add_representer(str, _quoted)
+    return b"# Trained on a gateway; provenance.json says on what, and how good it is.\n" + quoted_yaml(document)
 
 
 def training_message(

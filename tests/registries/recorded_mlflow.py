@@ -18,6 +18,7 @@ class RecordedMlflow:
 
     def __init__(self) -> None:
         self.moved = False
+        self.down = False
         self.requests: list[str] = []
         self.authorizations: set[str | None] = set()
         self._parts: tuple[dict[str, tuple[int, bytes]], ...] = ({}, {})
@@ -32,6 +33,8 @@ class RecordedMlflow:
     def answer(self, path: str) -> tuple[int, bytes]:
         """Return the recorded answer; a request that was not recorded is a mistake of the client."""
         self.requests.append(path)
+        if self.down:
+            return 503, b"down for maintenance"
         if self.moved and path in self._parts[1]:
             return self._parts[1][path]
         return self._parts[0].get(path, (501, f"not recorded: {path}".encode()))

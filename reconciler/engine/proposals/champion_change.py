@@ -23,7 +23,7 @@ def champion_change(tree: CommitTree, desired: Desired, rollout: Rollout, candid
             raise NotProposable(f"the file of rollout {rollout.name} is gone")
         return with_scalars(data, "Rollout", rollout.name, values)
 
-    return {_file_of(tree, rollout): edit}
+    return {rollout_file(tree, rollout): edit}
 
 
 def _values(rollout: Rollout) -> dict[FieldPath, Scalar | None]:
@@ -34,7 +34,8 @@ def _values(rollout: Rollout) -> dict[FieldPath, Scalar | None]:
     }
 
 
-def _file_of(tree: CommitTree, rollout: Rollout) -> str:
+def rollout_file(tree: CommitTree, rollout: Rollout) -> str:
+    """Return the path of the file that has a rollout."""
     for entry in filter_files(tree.entries()).yaml:
         data = tree.read(entry)
         if rollout.name.encode() in data and defines(data, "Rollout", rollout.name):

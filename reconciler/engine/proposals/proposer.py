@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the proposal of one contest or training.
+"""Makes the proposal of one contest, training or followed model.
 
-A champion is proposed on a branch, or directly where Git and the gateway's configuration allow it; models of a training
+A champion is proposed on a branch, or directly where Git and the gateway's configuration allow it; models
 always on a branch.
 """
 
@@ -14,6 +14,7 @@ from functools import partial
 
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.engine.proposals.champion_change import champion_change
+from reconciler.engine.proposals.version_change import WantedVersion, version_change
 from reconciler.errors import FleetError, Transient
 from reconciler.git.commit_writer import CommitMessage
 from reconciler.git.proposal_branches import ProposalBranches
@@ -51,6 +52,7 @@ class WantedModels:
 
 
 _TRAININGS = "training_"  # names of documents have no underscore, so no contest has such a branch
+_VERSIONS = "model_"
 
 
 def models_target(models: Iterable[ModelRef]) -> str:
@@ -63,12 +65,18 @@ def training_branch(training: TrainingId) -> str:
     return f"{_TRAININGS}{training}"
 
 
+def version_branch(model: str) -> str:
+    """Return the name of a followed model's branch below `propose/<gateway>/`."""
+    return f"{_VERSIONS}{model}"
+
+
 @dataclass(frozen=True, slots=True)
 class ProposalOutcomes:
     """What became of the proposals that were made."""
 
     contests: Mapping[ContestId, ProposalOutcome]
     trainings: Mapping[TrainingId, ProposalOutcome]
+    versions: Mapping[str, ProposalOutcome]  # by the name of the followed model
 
 
 class ContestProposer:
@@ -88,9 +96,11 @@ class ContestProposer:
         if isinstance(found, NotPushed):
             return found
         trained = {name for name in found if name.startswith(_TRAININGS)}
+        followed = {name for name in found if name.startswith(_VERSIONS)}
         return ProposalOutcomes(
-            {ContestId(name): outcome for name, outcome in found.items() if name not in trained},
+            {ContestId(name): outcome for name, outcome in found.items() if name not in trained | followed},
             {TrainingId(name.removeprefix(_TRAININGS)): found[name] for name in trained},
+            {name.removeprefix(_VERSIONS): found[name] for name in followed},
         )
 
     def propose(self, desired: Desired, wanted: WantedProposal, at: datetime) -> ProposalOutcome:
@@ -114,6 +124,20 @@ class ContestProposer:
         return self._branches.propose(
             desired.commit, Proposal(training_branch(wanted.training), wanted.target, edits, message)
         )
+
+    def propose_version(self, desired: Desired, wanted: WantedVersion, at: datetime) -> ProposalOutcome:
+        """Propose a version of a followed model on the commit that is enforced."""
+        try:
+            with self._source.tree(desired.commit) as tree:
+                edits = version_change(tree, desired, wanted)
+        except FleetError as failure:
+            return NotPushed(failure.reason, str(failure), isinstance(failure, Transient))
+        proposal = Proposal(version_branch(wanted.ref.name), wanted.target, edits, CommitMessage(wanted.message, at))
+        return self._branches.propose(desired.commit, proposal)
+
+    def withdraw_version(self, model: str) -> ProposalOutcome | None:
+        """Delete a proposal of a version that is no longer wanted."""
+        return self._branches.withdraw(version_branch(model))
 
     def forget_models(self, training: TrainingId) -> None:
         """Forget models that were declined: another run may propose others."""

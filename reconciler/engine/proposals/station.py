@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the branches of proposals as contests and trainings want them: one job at a time, on the Git thread."""
+"""Keeps the branches of proposals as contests, trainings and followed models want them: one job at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.engine.proposals.proposer import ContestProposer, WantedModels, WantedProposal
+from reconciler.engine.proposals.proposer import ContestProposer, ProposalOutcomes, WantedModels, WantedProposal
+from reconciler.engine.proposals.version_change import WantedVersion
 from reconciler.git.proposal_outcomes import NotPushed, ProposalOutcome, Proposed
 from reconciler.model import Commit, ContestId, Desired, TrainingId
 
@@ -27,13 +28,17 @@ class ProposalWishes:
     models: tuple[WantedModels, ...] = ()
     unwanted_models: frozenset[TrainingId] = frozenset()
     settled_models: frozenset[TrainingId] = frozenset()
+    versions: tuple[WantedVersion, ...] = ()
+    unwanted_versions: frozenset[str] = frozenset()  # names of models
 
     @property
     def outline(self) -> object:
         """Return what decides whether there is something new to do."""
         targets = frozenset((each.contest.name, each.contest.propose, each.candidate) for each in self.wanted)
         models = frozenset((each.training, each.target) for each in self.models)
-        return targets, self.unwanted, self.settled, models, self.unwanted_models, self.settled_models
+        versions = frozenset((each.target, each.rollouts) for each in self.versions)
+        kept = (self.unwanted, self.settled, self.unwanted_models, self.settled_models, self.unwanted_versions)
+        return targets, models, versions, kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class ProposalFindings:
     outcomes: Mapping[ContestId, ProposalOutcome]
     complete: bool  # a contest without an outcome has no branch, and had none; False: the remote could not be read
     models: Mapping[TrainingId, ProposalOutcome] = field(default_factory=dict)
+    versions: Mapping[str, ProposalOutcome] = field(default_factory=dict)  # by the name of the model
 
 
 class ProposalStation:
@@ -100,6 +106,7 @@ class ProposalStation:
         known = {
             **{f"contest {name}": outcome for name, outcome in found.outcomes.items()},
             **{f"training {name}": outcome for name, outcome in found.models.items()},
+            **{f"model {name}": outcome for name, outcome in found.versions.items()},
         }
         news = {name: outcome for name, outcome in known.items() if self._logged.get(name) != outcome}
         self._logged = known
@@ -133,7 +140,24 @@ def _work(proposer: ContestProposer, desired: Desired, wishes: ProposalWishes, n
             models.pop(training, None)
         else:
             models[training] = failure
-    return ProposalFindings(found, complete=True, models=models)
+    return ProposalFindings(
+        found, complete=True, models=models, versions=_versions(proposer, desired, wishes, now, seen)
+    )
+
+
+def _versions(
+    proposer: ContestProposer, desired: Desired, wishes: ProposalWishes, now: datetime, seen: ProposalOutcomes
+) -> Mapping[str, ProposalOutcome]:
+    found = dict(seen.versions)
+    for wanted in wishes.versions:
+        found[wanted.ref.name] = proposer.propose_version(desired, wanted, now)
+    for name in sorted(wishes.unwanted_versions):
+        failure = proposer.withdraw_version(name)
+        if failure is None:
+            found.pop(name, None)
+        else:
+            found[name] = failure
+    return found
 
 
 def _refused(wishes: ProposalWishes, why: NotPushed) -> ProposalFindings:
@@ -142,6 +166,7 @@ def _refused(wishes: ProposalWishes, why: NotPushed) -> ProposalFindings:
         {each.contest.name: why for each in wishes.wanted},
         complete=False,
         models={each.training: why for each in wishes.models},
+        versions={each.ref.name: why for each in wishes.versions},
     )
 
 

@@ -153,4 +153,4 @@ def test_a_stolen_key_adds_no_model_that_a_training_would_not_make(gateway: Gate
     gateway.forge.merge("origin/propose/north/training_nightly", key=gateway.ada)
     polled = gateway.source.poll()
     assert polled.source.reason == "OutOfScope"
-    assert "with fields that no training sets" in polled.source.message
+    assert "with fields that no training and no registry sets" in polled.source.message
