@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -27,10 +28,20 @@ class Machine:
     stack_paint: bytes = b"\xc5" * 4
     flash_address: int | None = None  # of flash that the emulator keeps in no file; None: it maps the file
     has_watchdog: bool = True
+    is_model: bool = False  # a chip of firmware/chips, which reads the flash file when it starts; otherwise QEMU
 
-    def command(self, elf: Path, flash: Path) -> list[str]:
-        """Return the emulator's command line without its UART and control connections."""
-        return [part.format(elf=elf, flash=flash) for part in self.emulator]
+    def command(self, elf: Path, flash: Path, uart: str, control: int) -> list[str]:
+        """Return the emulator's command line; `control` is the file descriptor of its control connection."""
+        command = [part.format(elf=elf, flash=flash) for part in self.emulator]
+        if self.is_model:
+            return [*command, "--uart", uart, "--control", str(control)]
+        listens = ",server=on,wait=off" if uart.startswith("path=") else ""
+        return [
+            *command,
+            *("-display", "none", "-monitor", "none", "-nodefaults"),
+            *("-chardev", f"socket,id=uart,{uart}{listens}", "-serial", "chardev:uart"),
+            *("-chardev", f"socket,id=control,fd={control}", "-mon", "chardev=control,mode=control"),
+        ]
 
 
 MPS2_AN386 = Machine(
@@ -62,7 +73,16 @@ NRF51_MICROBIT = Machine(
     flash_address=0x10000,
     has_watchdog=False,
 )
-MACHINES = (MPS2_AN386, RISCV32_VIRT, NRF51_MICROBIT)
+STM32L4 = Machine(
+    name="stm32l4",
+    emulator=(sys.executable, "-m", "firmware.chips", "stm32l4", "{elf}", "{flash}", "--flash-address", "0x08040000"),
+    flash_file_bytes=0xC0000,
+    binutils="arm-none-eabi-",
+    stack_budget="stack_m4",
+    flash_address=0x08040000,
+    is_model=True,
+)
+MACHINES = (MPS2_AN386, RISCV32_VIRT, NRF51_MICROBIT, STM32L4)
 
 
 def write_flash_file(machine: Machine, path: Path, contents: dict[int, bytes]) -> None:
@@ -132,16 +152,13 @@ class Board:
     def start(self) -> None:
         """Switch the board on."""
         assert self._process is None, "the board runs already"
-        debugger = Debugger() if self.machine.flash_address is not None else None
+        debugger = Debugger() if self.machine.flash_address is not None and not self.machine.is_model else None
         self.uart, uart_end = socket.socketpair()
         self._control, control_end = socket.socketpair()
         for end in (self.uart, uart_end):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
         command = [
-            *self.machine.command(self.elf, self.flash),
-            *("-display", "none", "-monitor", "none", "-nodefaults"),
-            *("-chardev", f"socket,id=uart,{self._uart_end(uart_end)}", "-serial", "chardev:uart"),
-            *("-chardev", f"socket,id=control,fd={control_end.fileno()}", "-mon", "chardev=control,mode=control"),
+            *self.machine.command(self.elf, self.flash, self._uart_end(uart_end), control_end.fileno()),
             *(debugger.options if debugger else ()),
             *self._extra,
         ]
@@ -156,7 +173,7 @@ class Board:
                 debugger.write(self.machine.flash_address, self.flash.read_bytes())
 
     def _uart_end(self, connected: socket.socket) -> str:
-        return f"path={self._listen},server=on,wait=off" if self._listen else f"fd={connected.fileno()}"
+        return f"path={self._listen}" if self._listen else f"fd={connected.fileno()}"
 
     def kill(self) -> None:
         """Cut the power; only the flash file is left."""

@@ -36,5 +36,8 @@ const uint8_t *board_flash_map(uint32_t offset, size_t length);
  * Programming only clears bits; only an erase sets them. */
 int board_flash_program(uint32_t offset, const void *bytes, size_t length);
 int board_flash_erase(uint32_t offset, size_t length);
+/* Whether flash has reported, since the last call, that it could not correct what was read (an interrupt of chips with error
+ * correction); false on other flash. */
+bool board_flash_unreadable(void);
 
 #endif

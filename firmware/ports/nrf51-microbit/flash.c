@@ -76,3 +76,8 @@ int board_flash_erase(uint32_t offset, size_t length)
     wait_for_controller();
     return 0;
 }
+
+bool board_flash_unreadable(void)
+{
+    return false; /* it has no error correction */
+}

@@ -69,7 +69,8 @@ static void obey(uint8_t command)
 
 int main(void)
 {
-    const uint8_t hello = fault_take_note() ? 'F' : '!';
+    const bool fired = board_watchdog_fired(); /* asked in any case, as this clears it */
+    const uint8_t hello = fault_take_note() || fired ? 'F' : '!';
 
     board_watchdog(WATCHDOG_MS);
     board_uart_write(&hello, 1);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The registers that this port uses (reference manual RM0351 of STM32L47x to STM32L4A6; Armv7-M architecture). */
+#ifndef TINYFLEET_PORTS_STM32L4_REGISTERS_H
+#define TINYFLEET_PORTS_STM32L4_REGISTERS_H
+
+#include <stdint.h>
+
+#define REGISTER(address) (*(volatile uint32_t *)(address))
+
+#define RCC_CR REGISTER(0x40021000u)
+#define RCC_CR_MSIRDY (1u << 1)
+#define RCC_CR_MSIRGSEL (1u << 3)
+#define RCC_CR_MSIRANGE (15u << 4)
+#define RCC_CR_MSIRANGE_16MHZ (8u << 4)
+#define RCC_AHB2ENR REGISTER(0x4002104Cu)
+#define RCC_AHB2ENR_GPIOA 1u
+#define RCC_APB1ENR1 REGISTER(0x40021058u)
+#define RCC_APB1ENR1_TIM2 1u
+#define RCC_APB1ENR1_USART2 (1u << 17)
+#define RCC_CSR REGISTER(0x40021094u)
+#define RCC_CSR_RMVF (1u << 23)
+#define RCC_CSR_IWDGRSTF (1u << 29)
+
+#define GPIOA_MODER REGISTER(0x48000000u)
+#define GPIOA_AFRL REGISTER(0x48000020u)
+
+#define USART2_CR1 REGISTER(0x40004400u)
+#define USART_CR1_UE 1u
+#define USART_CR1_RE (1u << 2)
+#define USART_CR1_TE (1u << 3)
+#define USART_CR1_RXNEIE (1u << 5)
+#define USART2_CR3 REGISTER(0x40004408u)
+#define USART_CR3_RTSE (1u << 8)
+#define USART2_BRR REGISTER(0x4000440Cu)
+#define USART2_ISR REGISTER(0x4000441Cu)
+#define USART_ISR_RXNE (1u << 5)
+#define USART_ISR_TXE (1u << 7)
+#define USART2_ICR REGISTER(0x40004420u)
+#define USART_ICR_ORECF (1u << 3)
+#define USART2_RDR REGISTER(0x40004424u)
+#define USART2_TDR REGISTER(0x40004428u)
+
+#define TIM2_CR1 REGISTER(0x40000000u)
+#define TIM_CR1_CEN 1u
+#define TIM2_DIER REGISTER(0x4000000Cu)
+#define TIM_DIER_CC1IE 2u
+#define TIM2_SR REGISTER(0x40000010u)
+#define TIM2_EGR REGISTER(0x40000014u)
+#define TIM_EGR_UG 1u
+#define TIM2_CNT REGISTER(0x40000024u)
+#define TIM2_PSC REGISTER(0x40000028u)
+#define TIM2_ARR REGISTER(0x4000002Cu)
+#define TIM2_CCR1 REGISTER(0x40000034u)
+
+#define IWDG_KR REGISTER(0x40003000u)
+#define IWDG_KR_START 0xCCCCu
+#define IWDG_KR_UNLOCK 0x5555u
+#define IWDG_KR_RELOAD 0xAAAAu
+#define IWDG_PR REGISTER(0x40003004u)
+#define IWDG_PR_64 4u
+#define IWDG_RLR REGISTER(0x40003008u)
+#define IWDG_RLR_MAX 0xFFFu
+
+#define FLASH_ACR REGISTER(0x40022000u)
+#define FLASH_ACR_DCEN (1u << 10)
+#define FLASH_KEYR REGISTER(0x40022008u)
+#define FLASH_KEY1 0x45670123u
+#define FLASH_KEY2 0xCDEF89ABu
+#define FLASH_SR REGISTER(0x40022010u)
+#define FLASH_SR_BSY (1u << 16)
+#define FLASH_SR_ERRORS 0xC3FAu
+#define FLASH_CR REGISTER(0x40022014u)
+#define FLASH_CR_PG 1u
+#define FLASH_CR_PER 2u
+#define FLASH_CR_PNB(page) ((page) << 3) /* pages from 256 are in bank 2: bit 11, BKER */
+#define FLASH_CR_STRT (1u << 16)
+#define FLASH_CR_LOCK (1u << 31)
+#define FLASH_ECCR REGISTER(0x40022018u)
+#define FLASH_ECCR_ECCD (1u << 31)
+
+#define NVIC_ENABLE(n) REGISTER(0xE000E100u + 4u * ((n) / 32u))
+#define IRQ_TIM2 28u
+#define IRQ_USART2 38u
+#define SCB_AIRCR REGISTER(0xE000ED0Cu)
+#define SCB_AIRCR_RESET 0x05FA0004u
+
+#endif
