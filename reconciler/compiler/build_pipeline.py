@@ -29,6 +29,7 @@ from reconciler.compiler.pack.checker import check_pack, operator_numbers
 from reconciler.compiler.pack.decision_head import DecisionMode, decode_head
 from reconciler.compiler.pack.fixed_point import Ints
 from reconciler.compiler.pack.io_section import decode_io
+from reconciler.compiler.pack.learning_parameter import learning_pack
 from reconciler.compiler.pack.operators import NAMES
 from reconciler.compiler.pack.pack_format import (
     FORMAT_VERSION,
@@ -51,7 +52,7 @@ from reconciler.compiler.recipe import File, Recipe
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.tensorflow_converter import convert_model
 from reconciler.compiler.threshold.threshold_json import is_threshold_json, threshold_pack_from_json
-from reconciler.model import Runtime, StageOf
+from reconciler.model import LEARN_GENERATION, Runtime, StageOf
 from reconciler.model.samples import SAMPLING_PARAMETERS
 
 Progress = Callable[[str], None]
@@ -115,13 +116,15 @@ class BuildPipeline:
         self._recipe = recipe
         self._files = files
         self._progress = progress
-        self._parameters = {name: value for name, value in recipe.parameters.items() if name not in SAMPLING_PARAMETERS}
+        added = {*SAMPLING_PARAMETERS, *([LEARN_GENERATION] if recipe.learn is not None else [])}
+        self._parameters = {name: value for name, value in recipe.parameters.items() if name not in added}
 
     def build(self) -> BuildResult:
         """Compile the model, check its gates, and report."""
         recipe = self._recipe
         candidate = self._compile()
-        candidate = replace(candidate, pack=with_sampling(candidate.pack, recipe.parameters))
+        pack = learning_pack(candidate.pack, recipe.learn, recipe.parameters)
+        candidate = replace(candidate, pack=with_sampling(pack, recipe.parameters))
         pack = disassemble(candidate.pack)
         operators = tuple(NAMES[number] for number in operator_numbers(candidate.pack))
         built = self._for_runtime(candidate.pack, pack)

@@ -11,7 +11,7 @@ from typing import Any
 
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.pack.pack_format import FORMAT_VERSION
-from reconciler.model import Decide, DeviceType, FeatureOf, Model, ModelSource, Runtime, StageOf, TrainSpec
+from reconciler.model import Decide, DeviceType, FeatureOf, LearnSpec, Model, ModelSource, Runtime, StageOf, TrainSpec
 
 # Raise it whenever the same recipe would give different bytes: existing artifacts are then built again.
 BUILDER_VERSION = 1
@@ -67,6 +67,7 @@ class Recipe:
     input_shapes: tuple[tuple[int, ...], ...] = ()  # as the model's document states them; empty: not stated
     output_shapes: tuple[tuple[int, ...], ...] = ()
     stage: StageOf | None = None  # None: all of the network
+    learn: LearnSpec | None = None  # None: devices do not learn
 
     def files(self) -> tuple[File, ...]:
         """Return all files that the build reads."""
@@ -76,8 +77,9 @@ class Recipe:
     def to_json(self) -> bytes:
         """Return the canonical JSON."""
         content = {**asdict(self), "builder": BUILDER_VERSION, "format": FORMAT_VERSION}
-        if self.stage is None:
-            del content["stage"]  # recipes without one keep their digest
+        for name in ("stage", "learn"):
+            if content[name] is None:
+                del content[name]  # recipes without one keep their digest
         if self.target.runtime is Runtime.C:
             del content["target"]["runtime"]  # recipes of packs keep the digests from before there was another runtime
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
@@ -108,6 +110,7 @@ def recipe_of(model: Model, device_type: DeviceType) -> Recipe:
         input_shapes=tuple(item.shape for item in model.inputs),
         output_shapes=tuple(item.shape for item in model.outputs),
         stage=model.stage,
+        learn=model.learn,
     )
 
 
@@ -160,6 +163,7 @@ def recipe_from_json(data: bytes) -> Recipe:
         input_shapes=tuple(tuple(shape) for shape in raw["input_shapes"]),
         output_shapes=tuple(tuple(shape) for shape in raw["output_shapes"]),
         stage=StageOf(**raw["stage"]) if "stage" in raw else None,
+        learn=LearnSpec(**raw["learn"]) if "learn" in raw else None,
     )
 
 

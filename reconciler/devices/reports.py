@@ -14,7 +14,7 @@ from typing import Final
 from reconciler.devices.errors import Malformed
 from reconciler.devices.messages import BLOCK_BYTES_MAX, BLOCKS_MAX, SampleSpace
 from reconciler.devices.strict_cbor import UINT64_END, dump, integer, items, load, octets, text, truth, uint
-from reconciler.model import SHORT_DIGEST_BYTES, PayloadEncoding, Phase
+from reconciler.model import SHORT_DIGEST_BYTES, LearningProgress, LearningStage, PayloadEncoding, Phase
 
 TEXT_BYTES_MAX = 31
 PREBAKED_MAX = 8
@@ -149,31 +149,6 @@ class HeldSamples:
     end: int
 
 
-class LearningStage(IntEnum):
-    """How far a device is with a forest of its own (docs/specs/learning.md, section 5)."""
-
-    OFF = 0
-    WAITING = 1
-    ERASING_ROWS = 2
-    COLLECTING = 3
-    ERASING_FOREST = 4
-    GROWING = 5
-    EVALUATING = 6
-    GROWN = 7
-    DISCARDED = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Learning:
-    """What a device says about a forest of its own."""
-
-    stage: LearningStage
-    rows: int
-    tree: int  # the one that grows
-    forest_bytes: int  # 0: it has none
-    anomalous: int  # of its rows, to the grown forest
-
-
 @dataclass(frozen=True, slots=True)
 class SamplesAttestation:
     """What the device holds of its samples, and the digest of the range that was asked about."""
@@ -187,7 +162,7 @@ class SamplesAttestation:
     end: int
     digest16: bytes
     sample_every: int  # one in this many normal windows is kept; 0: none
-    learning: Learning | None = None  # None: its firmware does not learn
+    learning: LearningProgress | None = None  # None: its firmware does not learn
 
 
 Body = DeviceReport | CapabilitiesBody | Summary | ParametersBody | SamplesAttestation
@@ -370,9 +345,9 @@ def _attestation(fields: list[object]) -> SamplesAttestation:
     )
 
 
-def _learning(fields: list[object]) -> Learning:
+def _learning(fields: list[object]) -> LearningProgress:
     stage, rows, tree, forest_bytes, anomalous = fields
-    return Learning(
+    return LearningProgress(
         stage=LearningStage(uint(stage, "stage", end=len(LearningStage))),
         rows=uint(rows, "rows"),
         tree=uint(tree, "tree"),

@@ -28,6 +28,8 @@ from reconciler.engine.desired.desired_state import DesiredState
 from reconciler.engine.desired.gateway_scope import GatewayScope, ScopeResolver
 from reconciler.engine.followed.station import FollowedModels
 from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.observed.learners import Learners
+from reconciler.engine.observed.learning_ledger import LearningLedger
 from reconciler.engine.observed.rollout_memory import RolloutMemories, record_gates
 from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.pass_state import Pass, PassState, Step
@@ -71,7 +73,9 @@ class Engine:
         before = ports.state.status_files()
         self.provenance = StatementKeeper(name, ports.builder, ports.gateway, before, self.wake.set)
         self.deliveries = Deliveries(self._delivered, self.wake.set, jitter)
-        polling = PollerPorts(self.inventory, self.summaries, ports.clock, ports.links)
+        ledger = LearningLedger()
+        self._learners = Learners(ledger)
+        polling = PollerPorts(self.inventory, self.summaries, ledger, ports.clock, ports.links)
         self.poller = Poller(polling, self.deliveries.is_running, lambda _: self.wake.set(), jitter)
         self._events = LinkEventHandler(polling, ports.verifier, self.poller, self.deliveries, self.wake.set)
         updates = UpdatePorts(self.artifacts, self.inventory, ports.state, ports.gateway, ports.clock)
@@ -285,7 +289,10 @@ class Engine:
         return state
 
     def _observe(self, state: PassState) -> PassState:
-        return replace(state, observed=self._observed(state.scope))
+        observed = self._observed(state.scope)
+        available = self.artifacts.available(state.scope.desired)
+        self.poller.learners = self._learners.find(state.scope.desired, observed, available.by_short_digest)
+        return replace(state, observed=observed)
 
     def _plan(self, state: PassState) -> PassState:
         """Plan with the devices of other gateways in sight; keep the actions for our own devices."""
@@ -380,6 +387,7 @@ class Engine:
                 self.trainings.reports(),
                 self._models(state, observed),
                 build_failures=self.artifacts.failures_of(desired, state.actions),
+                learning=self._learners.facts(desired, observed, self.artifacts.available(desired).by_short_digest),
                 pending_contests=self.contests.pending,
             )
         before = self.statuses.rollouts

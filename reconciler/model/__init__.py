@@ -85,11 +85,13 @@ from reconciler.model.functions import (
     ValueElement,
     ValueUsage,
 )
+from reconciler.model.learning import LEARN_GENERATION, LearningProgress, LearningStage
 from reconciler.model.models import (
     Decide,
     FeatureOf,
     FollowedReference,
     Gate,
+    LearnSpec,
     Model,
     ModelSource,
     Needs,
@@ -162,6 +164,7 @@ from reconciler.model.trainings import (
 
 __all__ = [
     "CLASSIFIERS",
+    "LEARN_GENERATION",
     "SHORT_DIGEST_BYTES",
     "THRESHOLD",
     "Action",
@@ -220,6 +223,9 @@ __all__ = [
     "ItemDescriptor",
     "KnowledgeBounds",
     "Labels",
+    "LearnSpec",
+    "LearningProgress",
+    "LearningStage",
     "LocalStorage",
     "MaintenanceWindow",
     "MinAvailable",

@@ -70,6 +70,16 @@ class TrainSpec:
     features: tuple[FeatureOf, ...] = ()  # empty: the columns of a row are the inputs of the trees
 
 
+@dataclass(frozen=True, slots=True)
+class LearnSpec:
+    """How a device grows a forest of its own (docs/learning.md); the model decides until it has."""
+
+    rows: int = 600
+    every: int = 1
+    seed: int = 1
+    most_anomalous: float = 5.0  # percent of its own rows
+
+
 class Decide(StrEnum):
     """How the output of a network becomes a decision (docs/specs/pack.md, HEAD)."""
 
@@ -107,6 +117,7 @@ class Model:
     needs: Needs = Needs()
     quantize: QuantizeSpec | None = None
     train: TrainSpec | None = None  # None: the source is a trained model
+    learn: LearnSpec | None = None  # None: devices keep the model that they get
     decide: Decide | None = None  # None: a network returns its outputs without a decision
     gates: tuple[Gate, ...] = ()
     parameters: Parameters = field(default_factory=dict)

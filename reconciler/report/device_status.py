@@ -23,6 +23,7 @@ from reconciler.model import (
     ReportedDigest,
 )
 from reconciler.report.conditions import Condition, Conditions, Status, carry_over, ready
+from reconciler.report.learning import LEARNING, LearningFacts, learning_state
 
 PRIORITY = ("Known", "Trusted", "Reporting", "Fits", "UpToDate")
 _UNFIT = frozenset(
@@ -54,6 +55,7 @@ class DeviceFacts:
     model: str | None = None  # name@version of what it runs, if its digest is known
     distrust: Distrust | None = None
     build_failure: BuildFailure | None = None  # why the artifact that it waits for can't be built
+    learning: LearningFacts | None = None  # None: the model that it runs does not learn
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ def device_status_since(facts: DeviceFacts, stamp: PassStamp, before: Conditions
         _reporting(action, seen, stamp),
         _fits(action, stamp),
         _up_to_date(action, facts.build_failure, stamp),
+        *_learning(facts.learning, stamp),
     )
     kept = carry_over(parts, before)
     summary = carry_over((ready(kept, PRIORITY, when_true="The device is in its desired state."),), before)
@@ -140,6 +143,10 @@ def _fits(action: Action, stamp: PassStamp) -> Condition:
     if isinstance(action, Blocked) and action.reason in _UNFIT:
         return _condition("Fits", Status.FALSE, action.reason.value, action.why, stamp)
     return _condition("Fits", Status.TRUE, "Fits", "The device can hold and run the model that Git wants.", stamp)
+
+
+def _learning(facts: LearningFacts | None, stamp: PassStamp) -> tuple[Condition, ...]:
+    return (_condition(LEARNING, *learning_state(facts), stamp),) if facts is not None else ()
 
 
 def _up_to_date(action: Action, failure: BuildFailure | None, stamp: PassStamp) -> Condition:

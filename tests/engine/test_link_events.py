@@ -16,6 +16,7 @@ from reconciler.devices.reports import encode_body
 from reconciler.engine.delivery.deliveries import Deliveries
 from reconciler.engine.delivery.still_wanted import Purpose
 from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.observed.learning_ledger import LearningLedger
 from reconciler.engine.observed.report_verifier import NotAuthentic, ReportVerifier
 from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.observed.trust import MAX_REFUSALS
@@ -52,7 +53,7 @@ class Handled:
     def __init__(self, state: StateWriter) -> None:
         self.inventory = Inventory(state)
         self.wakes = 0
-        ports = PollerPorts(self.inventory, Summaries(state), FixedClock(), NoLinks())  # type: ignore[arg-type]  # of the links only `ready` is used
+        ports = PollerPorts(self.inventory, Summaries(state), LearningLedger(), FixedClock(), NoLinks())  # type: ignore[arg-type]  # of the links only `ready` is used
         self.poller = Poller(ports, lambda _device: False, lambda _device: None, random.Random(1))
         self.deliveries = Deliveries(lambda _done: None, lambda: None, random.Random(1))
         self._handler = LinkEventHandler(ports, BodyVerifier(), self.poller, self.deliveries, self._wake)

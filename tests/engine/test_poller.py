@@ -17,6 +17,7 @@ from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body, DeviceReport, Summary
 from reconciler.devices.simulated_line import run_simulated
 from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.observed.learning_ledger import LearningLedger
 from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.polling.poller import MAX_STARTED, Poller, PollerPorts
 from reconciler.engine.state.writer import StateUnusable, StateWriter
@@ -71,7 +72,7 @@ class PolledDevice:
         self.busy = False
         self.changes: list[DeviceId] = []
         self.summaries = Summaries(state)
-        ports = PollerPorts(self.inventory, self.summaries, FixedClock(), self.link)  # type: ignore[arg-type]  # of the links only these two methods are used
+        ports = PollerPorts(self.inventory, self.summaries, LearningLedger(), FixedClock(), self.link)  # type: ignore[arg-type]  # of the links only these two methods are used
         self.poller = Poller(ports, lambda _device: self.busy, self.changes.append, random.Random(1))
 
     async def settled(self, asked: int) -> None:
@@ -301,7 +302,7 @@ def asked_after_a_restart(state: StateWriter, seen_at: datetime, *, at_once: boo
     async def poll() -> list[float]:
         session, inventory = CrowdSession(), Inventory(state)
         inventory.silent_after_s = 900.0
-        ports = PollerPorts(inventory, Summaries(state), FixedClock(), OneLink(session))  # type: ignore[arg-type]  # of the links only these two methods are used
+        ports = PollerPorts(inventory, Summaries(state), LearningLedger(), FixedClock(), OneLink(session))  # type: ignore[arg-type]  # of the links only these two methods are used
         poller = Poller(ports, lambda _device: False, lambda _device: None, random.Random(1))
         poller.all_at_once = at_once
         loop, watched = asyncio.get_running_loop(), frozenset(devices)
@@ -357,7 +358,7 @@ def test_a_large_fleet_waits_in_a_queue_and_not_in_tasks(state: StateWriter) -> 
 
     async def poll() -> None:
         session, inventory = BusySession(), Inventory(state)
-        ports = PollerPorts(inventory, Summaries(state), FixedClock(), OneLink(session))  # type: ignore[arg-type]  # of the links only these two methods are used
+        ports = PollerPorts(inventory, Summaries(state), LearningLedger(), FixedClock(), OneLink(session))  # type: ignore[arg-type]  # of the links only these two methods are used
         poller = Poller(ports, lambda _device: False, lambda _device: None, random.Random(1))
         poller.watch(devices, NEVER_S)
         await asyncio.sleep(1.0)

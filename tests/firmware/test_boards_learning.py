@@ -14,7 +14,8 @@ import pytest
 
 from reconciler.devices.learned_regions import row_check, row_stride
 from reconciler.devices.messages import SampleSpace
-from reconciler.devices.reports import LearningStage, SamplesAttestation
+from reconciler.devices.reports import SamplesAttestation
+from reconciler.model import LearningStage
 from tests.firmware.bench import Bench
 from tests.firmware.board import MPS2_AN386, RISCV32_VIRT, Board, Machine, write_flash_file
 from tests.firmware.conftest import build

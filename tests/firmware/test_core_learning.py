@@ -21,7 +21,8 @@ from reconciler.compiler.reference.forest import sums
 from reconciler.compiler.reference.growing import ForestForm, leaf_table
 from reconciler.devices.messages import Inquire, ReportKind, SampleSpace, encode, parse_answer
 from reconciler.devices.messages import Signed as SignedAnswer
-from reconciler.devices.reports import CapabilitiesBody, LearningStage, SamplesAttestation, parse_body
+from reconciler.devices.reports import CapabilitiesBody, SamplesAttestation, parse_body
+from reconciler.model import LearningStage
 from tests.compiler.random_forests import forest_packs
 from tests.firmware.bench import Bench, Made
 from tests.firmware.host import Cut, Geometry, HostAgent, PowerCutError

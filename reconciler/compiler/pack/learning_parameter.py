@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.compiler.errors import BuildFailed
+from reconciler.compiler.errors import BuildFailed, PackMalformed
 from reconciler.compiler.pack.features_section import decode_features
 from reconciler.compiler.pack.forest_head import decode_forest_head
 from reconciler.compiler.pack.learn_section import LearnRecipe, decode_learn, encode_learn, scratch_bytes
@@ -19,9 +19,23 @@ from reconciler.compiler.pack.tunable_parameters_section import (
     encode_parameters,
     name_hash,
 )
+from reconciler.model import LEARN_GENERATION, LearnSpec, Parameters
 
-LEARN_GENERATION = "learn-generation"
 GENERATION_MAX = 1 << 30
+
+
+PER_PERCENT = 10  # thousandths
+
+
+def learning_pack(data: bytes, learn: LearnSpec | None, parameters: Parameters) -> bytes:
+    """Return the pack of a model whose document says that devices learn; without that, the pack as it is."""
+    if learn is None:
+        return data
+    recipe = LearnRecipe(learn.rows, learn.every, learn.seed, round(learn.most_anomalous * PER_PERCENT))
+    try:
+        return with_learning(data, recipe, generation=parameters.get(LEARN_GENERATION, 0))
+    except PackMalformed as refused:
+        raise BuildFailed(f"spec.learn: {refused}") from refused
 
 
 def with_learning(data: bytes, recipe: LearnRecipe, *, generation: float = 0) -> bytes:

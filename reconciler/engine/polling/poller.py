@@ -11,13 +11,15 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
-from reconciler.devices.conversation import Lost
+from reconciler.devices.conversation import Lost, SampleRange
 from reconciler.devices.link_session import LinkSession
-from reconciler.devices.reports import DeviceReport
+from reconciler.devices.messages import SampleSpace
+from reconciler.devices.reports import DeviceReport, SamplesAttestation
 from reconciler.engine import log_context
 from reconciler.engine.clock import Clock
 from reconciler.engine.links import Links
 from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.observed.learning_ledger import LearningLedger
 from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.task_cancellation import cancel_and_wait
 from reconciler.errors import FleetError
@@ -45,6 +47,7 @@ class PollerPorts:
 
     inventory: Inventory
     summaries: Summaries
+    learning: LearningLedger
     clock: Clock
     links: Links
 
@@ -72,6 +75,7 @@ class Poller:
         self._on_change = on_change
         self._jitter = jitter
         self.soaking: Collection[DeviceId] = frozenset()  # devices that run a new pack and are not done with it
+        self.learners: Collection[DeviceId] = frozenset()  # devices whose model learns
         self.all_at_once = False  # ask all new devices at once, also those that an earlier run knew
         self._interval_s = 300.0
         self._watched: Collection[DeviceId] = ()
@@ -250,8 +254,16 @@ class Poller:
         awaited = device in inventory.evidence.awaited or device in self.soaking or device in self._summary_due
         if restarted or awaited or self._inquiries.get(device, 0) % SUMMARY_EVERY == 0:
             await self._ask_summary(device, session)
+        if device in self.learners and self._ports.learning.is_due(device, report):
+            await self._ask_learning(device, session, report)
         self._inquiries[device] = self._inquiries.get(device, 0) + 1
         return True
+
+    async def _ask_learning(self, device: DeviceId, session: LinkSession, report: DeviceReport) -> None:
+        """Have a device sign how far it is with a forest of its own. The empty range costs no piece of its rows."""
+        answer = await session.attest(device, SampleRange(SampleSpace.ROWS, 0, 0))
+        if isinstance(answer, SamplesAttestation) and self._ports.learning.record(device, report, answer):
+            self._on_change(device)
 
     async def _ask_summary(self, device: DeviceId, session: LinkSession) -> bool:
         summary = await session.summary(device)

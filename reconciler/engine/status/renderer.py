@@ -37,6 +37,7 @@ from reconciler.report.contest_figures import ContestFigures
 from reconciler.report.contest_status import ContestReport, ContestStatus
 from reconciler.report.device_status import DeviceFacts, DeviceStatus, Distrust, PassStamp, device_status_since
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, gateway_status
+from reconciler.report.learning import LearningFacts
 from reconciler.report.model_status import ModelFacts, ModelStatus
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus
 from reconciler.report.status_files import device_file, gateway_file, read_device_conditions, read_gateway_file, readme
@@ -64,6 +65,7 @@ class PassOutcome:
     training_reports: tuple[TrainingReport, ...] = ()
     model_facts: tuple[ModelFacts, ...] = ()
     build_failures: Mapping[DeviceId, BuildFailure] = field(default_factory=dict)  # what devices wait for in vain
+    learning: Mapping[DeviceId, LearningFacts] = field(default_factory=dict)  # of devices whose model learns
     pending_contests: AbstractSet[ContestId] = frozenset()  # nothing is known of them yet: their files stay
 
 
@@ -75,6 +77,7 @@ class _RenderedDevice:
     seen: ObservedDevice | None
     distrust: Distrust | None
     build_failure: BuildFailure | None
+    learning: LearningFacts | None
     status: DeviceStatus
 
 
@@ -87,8 +90,7 @@ class StatusRenderer:
         self._page = page  # an HTML page next to the README
         self._page_differs = page != (INDEX in before)  # the configuration was changed since
         self._devices: dict[DeviceId, _RenderedDevice] = {}
-        self._rendered: SnapshotCache[tuple[Mapping[DeviceId, Distrust], Mapping[DeviceId, BuildFailure]]]
-        self._rendered = SnapshotCache()
+        self._rendered: SnapshotCache[tuple[Mapping[DeviceId, object], ...]] = SnapshotCache()
         self.ready = 0  # devices that are what Git wants
         self._gateway = read_gateway_file(before[GATEWAY]) if GATEWAY in before else None
         self._rollouts = rollout_statuses(before)
@@ -191,10 +193,10 @@ class StatusRenderer:
     def _render_devices(self, outcome: PassOutcome, files: dict[str, bytes]) -> set[str]:
         """Render the devices that changed; return the paths of those that are gone."""
         parts = (outcome.actions, outcome.observed.devices, outcome.by_short_digest)
-        wrong = (outcome.distrusted, outcome.build_failures)
-        if self._rendered.get(*parts) == wrong:
+        others = (outcome.distrusted, outcome.build_failures, outcome.learning)
+        if self._rendered.get(*parts) == others:
             return set()
-        self._rendered.put(wrong, *parts)
+        self._rendered.put(others, *parts)
         present = set()
         for action in outcome.actions:
             present.add(action.device)
@@ -218,17 +220,19 @@ class StatusRenderer:
         seen = outcome.observed.devices.get(device)
         last = self._devices.get(device)
         distrust, failure = outcome.distrusted.get(device), outcome.build_failures.get(device)
+        learning = outcome.learning.get(device)
+        others = (distrust, failure, learning)
         # Observed devices are snapshots (reconciler.model.snapshot_cache): the same object means unchanged.
-        if last is not None and last.seen is seen and (last.distrust, last.build_failure) == (distrust, failure):
+        if last is not None and last.seen is seen and (last.distrust, last.build_failure, last.learning) == others:
             if last.action is action:
                 return
             if last.action == action:
                 last.action = action
                 return
         model = _model(seen, outcome.by_short_digest)
-        facts = DeviceFacts(action, seen, model, distrust, failure)
+        facts = DeviceFacts(action, seen, model, distrust, failure, learning)
         status = device_status_since(facts, outcome.stamp, self._conditions_before(device))
-        self._devices[device] = _RenderedDevice(action, seen, distrust, failure, status)
+        self._devices[device] = _RenderedDevice(action, seen, distrust, failure, learning, status)
         self._count_ready(last.status if last is not None else None, status)
         if last is None or status != last.status:
             files[_device_path(device)] = device_file(status)
