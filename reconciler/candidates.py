@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.model import (
+    LEARN_OPERATOR,
     THRESHOLD,
     Candidate,
     Contest,
@@ -78,8 +79,9 @@ def serving_gateways(rollout: Rollout, devices: Iterable[Device], gateways: Iter
 def fits(model: Model, kind: DeviceType) -> bool:
     """Return whether a type has what the document of a model says that it needs."""
     needs = model.needs
+    operators = needs.operators | {LEARN_OPERATOR} if model.learn is not None else needs.operators
     return (
-        needs.operators <= kind.operators
+        operators <= kind.operators
         and needs.slot_bytes <= kind.slot_bytes
         and needs.arena_bytes <= kind.arena_bytes
     )

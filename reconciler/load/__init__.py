@@ -16,6 +16,7 @@ from reconciler.load.directory_tree import DirectoryTree
 from reconciler.load.document_check import CheckedFile, check_file
 from reconciler.load.document_index import DocumentIndex, locate_in_tree
 from reconciler.load.file_filter import filter_files
+from reconciler.load.learning import check_learning
 from reconciler.load.model_sources import check_sources, source_files
 from reconciler.load.ownership import check_ownership
 from reconciler.load.pipelines import check_pipelines, stage_models, stage_rollouts
@@ -71,6 +72,7 @@ def _load(tree: Tree, commit: Commit, cache: CheckCache) -> LoadResult:
         check_ownership(documents),
         check_contests(documents),
         check_trainings(documents),
+        check_learning(documents),
         check_pipelines(documents),
         check_sources(documents, tree, cache),
     )

@@ -85,7 +85,7 @@ from reconciler.model.functions import (
     ValueElement,
     ValueUsage,
 )
-from reconciler.model.learning import LEARN_GENERATION, LearningProgress, LearningStage
+from reconciler.model.learning import LEARN_GENERATION, LEARN_OPERATOR, LearningProgress, LearningStage
 from reconciler.model.models import (
     Decide,
     FeatureOf,
@@ -165,6 +165,7 @@ from reconciler.model.trainings import (
 __all__ = [
     "CLASSIFIERS",
     "LEARN_GENERATION",
+    "LEARN_OPERATOR",
     "SHORT_DIGEST_BYTES",
     "THRESHOLD",
     "Action",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+LEARN_OPERATOR = "LEARN"  # of devices that learn, and of the packs that have them do so
 LEARN_GENERATION = "learn-generation"  # a parameter of a pack: another value has devices learn again
 
 

@@ -6,11 +6,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.engine.observed.learning_ledger import LearningLedger
-from reconciler.model import Artifact, Desired, DeviceId, LearnSpec, Observed, ShortDigest, short_digest
+from reconciler.model import (
+    LEARN_OPERATOR,
+    Artifact,
+    Desired,
+    DeviceId,
+    LearnSpec,
+    Observed,
+    ShortDigest,
+    short_digest,
+)
 from reconciler.model.snapshot_cache import SnapshotCache, reuse_if_equal
 from reconciler.report.learning import LearningFacts
 
-LEARN_OPERATOR = "LEARN"
 _DEFAULTS = LearnSpec()
 
 
