@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fetches a range of a device's sample log: pieces, then the device's signature over all of them.
+"""Fetches a range of a device's sample log, or of what it has learned: pieces, then the device's signature over all of them.
 
 Pieces are not signed, so nothing of a range is returned unless the device's own digest of it matches. Whatever is
 lost, damaged or repeated on the way costs another question, and never a wrong sample.
@@ -19,6 +19,7 @@ from reconciler.model import SHORT_DIGEST_BYTES, DeviceId
 
 QUESTION_BYTES = 40  # a frame with `pull`, and what is around a piece
 ATTESTATION_BYTES = 240  # both frames
+LOGS = (SampleSpace.ANOMALIES, SampleSpace.NORMALS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,17 @@ class AttestedRange:
 
     @property
     def held(self) -> HeldSamples:
-        """What the device has of this log."""
-        both = (self.attestation.anomalies, self.attestation.normals)
-        return both[self.attestation.space]
+        """What the device has of this space. How many rows it has, the range itself says."""
+        said, learning = self.attestation, self.attestation.learning
+        match said.space:
+            case SampleSpace.ANOMALIES:
+                return said.anomalies
+            case SampleSpace.NORMALS:
+                return said.normals
+            case SampleSpace.ROWS:
+                return HeldSamples(0, said.end)
+            case SampleSpace.FOREST:
+                return HeldSamples(0, learning.forest_bytes if learning is not None else said.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ class RangeFetch:
         self._space = space
 
     async def run(self, cursor: int, wanted_bytes: int) -> FetchedRange:
-        """Fetch about as many bytes as wanted from the cursor on, up to the end of a record."""
+        """Fetch about as many bytes as wanted from the cursor on; of a log, up to the end of a record."""
         first = await self._pull(cursor, wanted_bytes)
         if not isinstance(first, Piece):
             return first
@@ -85,7 +94,7 @@ class RangeFetch:
         Where the log ends or was overwritten, or the device falls silent, what has arrived may still be attested.
         """
         data = first.data
-        while (more := _missing(data, wanted_bytes)) > 0:
+        while (more := _missing(data, wanted_bytes, in_records=self._space in LOGS)) > 0:
             piece = await self._pull(first.start + len(data), more)
             if not isinstance(piece, Piece) or not piece.data or piece.start != first.start + len(data):
                 break
@@ -99,8 +108,8 @@ class RangeFetch:
         return piece
 
 
-def _missing(data: bytes, wanted_bytes: int) -> int:
+def _missing(data: bytes, wanted_bytes: int, *, in_records: bool) -> int:
     """Return how many bytes to ask for next."""
     left = ATTESTED_BYTES_MAX - len(data)
-    cut_off = bytes_to_boundary(data)
+    cut_off = bytes_to_boundary(data) if in_records else 0
     return min(left, max(cut_off, wanted_bytes - len(data)))
