@@ -80,11 +80,7 @@ def fits(model: Model, kind: DeviceType) -> bool:
     """Return whether a type has what the document of a model says that it needs."""
     needs = model.needs
     operators = needs.operators | {LEARN_OPERATOR} if model.learn is not None else needs.operators
-    return (
-        operators <= kind.operators
-        and needs.slot_bytes <= kind.slot_bytes
-        and needs.arena_bytes <= kind.arena_bytes
-    )
+    return operators <= kind.operators and needs.slot_bytes <= kind.slot_bytes and needs.arena_bytes <= kind.arena_bytes
 
 
 def _may_replace(model: Model, current: Model, types: Collection[DeviceType]) -> bool:

@@ -123,8 +123,8 @@ class BuildPipeline:
         """Compile the model, check its gates, and report."""
         recipe = self._recipe
         candidate = self._compile()
-        pack = learning_pack(candidate.pack, recipe.learn, recipe.parameters)
-        candidate = replace(candidate, pack=with_sampling(pack, recipe.parameters))
+        learning = learning_pack(candidate.pack, recipe.learn, recipe.parameters)
+        candidate = replace(candidate, pack=with_sampling(learning, recipe.parameters))
         pack = disassemble(candidate.pack)
         operators = tuple(NAMES[number] for number in operator_numbers(candidate.pack))
         built = self._for_runtime(candidate.pack, pack)

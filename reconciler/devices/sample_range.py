@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fetches a range of a device's sample log, or of what it has learned: pieces, then the device's signature over all of them.
+"""Fetches a range of a sample log, or of what a device has learned: pieces, then its signature over all of them.
 
 Pieces are not signed, so nothing of a range is returned unless the device's own digest of it matches. Whatever is
 lost, damaged or repeated on the way costs another question, and never a wrong sample.

@@ -18,6 +18,7 @@ from reconciler.knowledge import schema
 from reconciler.knowledge.records import (
     DatedCandidate,
     KnowledgeCounts,
+    LearnedForest,
     LogPosition,
     Round,
     SampleContext,
@@ -106,6 +107,32 @@ class KnowledgeReader(DatabaseReader):
     def contests(self) -> list[ContestId]:
         """Return the contests that samples were collected for."""
         return [ContestId(name) for (name,) in self._rows("SELECT DISTINCT contest FROM sample ORDER BY contest")]
+
+    def learned_forests(self) -> list[LearnedForest]:
+        """Return the forest of each device that has grown one, by the names of the devices."""
+        rows = self._rows(
+            "SELECT device, contest, model, version, digest, generation, sha256, rows, anomalous, pack, received_at "
+            "FROM learned ORDER BY device"
+        )
+        return [
+            LearnedForest(
+                DeviceId(device),
+                ContestId(contest),
+                ModelRef(model, Version(version)),
+                Digest(digest),
+                generation,
+                sha256,
+                count,
+                anomalous,
+                pack,
+                datetime.fromtimestamp(received_at, UTC),
+            )
+            for device, contest, model, version, digest, generation, sha256, count, anomalous, pack, received_at in rows
+        ]
+
+    def learned_forest(self, device: DeviceId) -> LearnedForest | None:
+        """Return the forest that a device has grown; None: none is known."""
+        return next((each for each in self.learned_forests() if each.device == device), None)
 
     # ------------------------------------------------------------ votes
 

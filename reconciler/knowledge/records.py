@@ -101,3 +101,19 @@ class KnowledgeCounts:
     bytes: int
     oldest: datetime | None
     newest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedForest:
+    """A forest that a device has grown from its own windows, and that grew again here from the same rows."""
+
+    device: DeviceId
+    contest: ContestId
+    starter: ModelRef
+    digest: Digest  # of the pack that the device runs
+    generation: int
+    sha256: bytes  # of the forest, as samples name it in their context
+    rows: int
+    anomalous: int  # of these rows, to it
+    pack: bytes  # with the features and the threshold of the starter
+    received_at: datetime

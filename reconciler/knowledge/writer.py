@@ -13,7 +13,7 @@ from pathlib import Path
 from reconciler import sqlite_file
 from reconciler.knowledge import schema, thinning
 from reconciler.knowledge.reader import SAMPLE_COLUMNS, KnowledgeReader, candidate_row, voter_row
-from reconciler.knowledge.records import Round, SampleBatch, SampleContext, Voter
+from reconciler.knowledge.records import LearnedForest, Round, SampleBatch, SampleContext, Voter
 from reconciler.knowledge.schema import KnowledgeUnusable
 from reconciler.model import ContestId, DeviceId
 from reconciler.model.contests import Candidate, KnowledgeBounds
@@ -78,6 +78,13 @@ class KnowledgeWriter(DatabaseWriter, KnowledgeReader):
         values = (context.context, context.model.name, context.model.version, context.digest, parameters)
         self._write("INSERT OR REPLACE INTO context VALUES (?, ?, ?, ?, ?)", values)
 
+    def save_learned(self, forest: LearnedForest) -> None:
+        """Keep the forest of a device instead of the one before."""
+        starter = (forest.starter.name, forest.starter.version)
+        grown = (forest.digest, forest.generation, forest.sha256, forest.rows, forest.anomalous, forest.pack)
+        values = (forest.device, forest.contest, *starter, *grown, forest.received_at.timestamp())
+        self._write("INSERT OR REPLACE INTO learned VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+
     def label(self, sample: int, author: str, at: datetime, *, anomalous: bool) -> bool:
         """Keep what a person says of a sample; return whether the sample exists."""
         with self.transaction():
@@ -90,12 +97,15 @@ class KnowledgeWriter(DatabaseWriter, KnowledgeReader):
     def forget(self, device: DeviceId) -> int:
         """Delete all samples of a device, also from the free space of the file; return how many there were.
 
+        A forest that it has grown is deleted as well: its thresholds are values of its windows.
+
         Its cursors stay, so that what was forgotten is not fetched again.
         """
         with self._lock, self._translated():
             self._db.execute("PRAGMA secure_delete=ON")
             with self.transaction():
                 forgotten = self._db.execute("DELETE FROM sample WHERE device = ?", (device,)).rowcount
+                self._db.execute("DELETE FROM learned WHERE device = ?", (device,))
             self._db.execute("PRAGMA secure_delete=OFF")
             self._db.execute("VACUUM")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

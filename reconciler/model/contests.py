@@ -77,6 +77,7 @@ class ModelPool:
     agreement: float = 66.0  # percent of the votes that must agree, with MAJORITY and WEIGHTED
     at_least: int | None = None  # votes for an anomaly, with `VoteRule.AT_LEAST`
     tie: Tie = Tie.UNDECIDED
+    local: bool = False  # forests that devices of the rollout have grown themselves vote too
     quorum: int = 3  # votes without which a window stays undecided; abstentions do not count
 
 

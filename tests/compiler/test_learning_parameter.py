@@ -34,9 +34,7 @@ def test_the_document_is_what_the_device_reads() -> None:
     pack = disassemble(result.pack)
     forest = decode_forest_head(pack.section(SectionId.FOREST))
     features = len(decode_features(pack.section(SectionId.FEATURES)).features)
-    found = decode_learn(
-        pack.section(SectionId.LEARN), forest, features=features, arena_bytes=pack.arena_bytes
-    )
+    found = decode_learn(pack.section(SectionId.LEARN), forest, features=features, arena_bytes=pack.arena_bytes)
     assert found == LearnRecipe(rows=300, every=12, seed=5, most_anomalous=25)
     assert encode_values(result.pack, {"learn-generation": 5, "sample-every": 7}) == {1: 5, 2: 7}
     assert result.report.operators == ("TREE_ENSEMBLE", "LEARN")

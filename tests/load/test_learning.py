@@ -23,7 +23,11 @@ def forest(repo: Repo, *, train: str = TRAIN, learn: str = LEARN, more: str = PA
 
 
 def rollout(repo: Repo) -> str:
-    return repo.document("Rollout", "teach", "spec:\n  model: {name: forest, version: '1'}\n  selector: {}\n  parameters: {learn-generation: 3}\n")
+    return repo.document(
+        "Rollout",
+        "teach",
+        "spec:\n  model: {name: forest, version: '1'}\n  selector: {}\n  parameters: {learn-generation: 3}\n",
+    )
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ from reconciler.report.learning import LearningFacts, learning_state
 
 
 def progress(stage: LearningStage, rows: int = 0, **more: int) -> LearningFacts:
-    return LearningFacts(LearningProgress(stage, rows, more.get("tree", 0), more.get("size", 0), more.get("odd", 0)), 600)
+    return LearningFacts(
+        LearningProgress(stage, rows, more.get("tree", 0), more.get("size", 0), more.get("odd", 0)), 600
+    )
 
 
 @pytest.mark.parametrize(

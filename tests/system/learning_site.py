@@ -61,6 +61,5 @@ class LearningSite:
     def is_at(self, device: str, reason: str) -> bool:
         """Return whether the status branch says that a device is ready, and how far it is with its forest."""
         return (
-            self.condition(device, "Ready").get("status") == "True"
-            and self.condition(device).get("reason") == reason
+            self.condition(device, "Ready").get("status") == "True" and self.condition(device).get("reason") == reason
         )

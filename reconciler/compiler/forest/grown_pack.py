@@ -27,9 +27,7 @@ def recipe_of_starter(starter: Pack) -> tuple[LearnRecipe, ForestForm]:
         raise PackMalformed("the pack does not learn")
     forest = decode_forest_head(starter.section(SectionId.FOREST))
     features = len(decode_features(starter.section(SectionId.FEATURES)).features)
-    learn = decode_learn(
-        starter.section(SectionId.LEARN), forest, features=features, arena_bytes=starter.arena_bytes
-    )
+    learn = decode_learn(starter.section(SectionId.LEARN), forest, features=features, arena_bytes=starter.arena_bytes)
     return learn, ForestForm(features, forest.trees, forest.subsample, forest.threshold_bits)
 
 

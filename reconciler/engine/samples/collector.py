@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 
 from reconciler.devices.error_codes import DeviceErrorCode
 from reconciler.devices.link_session import LinkSession
+from reconciler.devices.messages import SampleSpace
 from reconciler.engine import log_context
 from reconciler.engine.links import Links
+from reconciler.engine.samples.learned_visit import LearnedPorts, LearnedVisit
 from reconciler.engine.samples.link_visits import LinkVisitPorts, LinkVisits, PlannedVisit
 from reconciler.engine.samples.visit import DeviceCollection, SampleVisit, VisitPorts, VisitResult
 from reconciler.engine.task_cancellation import cancel_and_wait
@@ -43,12 +45,14 @@ class SampleCollector:
         links: Links,
         may_visit: Callable[[DeviceId, LinkSession], bool],
         on_new: Callable[[ContestId, int], None],
+        learned: LearnedPorts | None = None,
     ) -> None:
         self.tallies: dict[ContestId, CollectionTally] = {}
         self._ports = ports
         self._links = links
         self._visits = LinkVisitPorts(self._visit, may_visit)
         self._on_new = on_new
+        self._learned = learned  # None: no forests are fetched
         self._wanted: Mapping[DeviceId, DeviceCollection] = {}
         self._devices: Mapping[DeviceId, Device] = {}
         self._lines: dict[LinkSession, LinkVisits] = {}
@@ -92,8 +96,7 @@ class SampleCollector:
     ) -> VisitResult:
         with log_context.about(visit.device):
             try:
-                work = SampleVisit(self._ports, visit.device, visit.log)
-                result = await work.run(session, wanted, budget_bytes)
+                result = await self._visited(session, visit, wanted, budget_bytes)
             except FleetError as failure:  # a full disk: nothing was stored, so it is fetched again
                 log.error("storing samples failed: %s: %s", failure.reason, failure)  # noqa: TRY400 - expected
                 result = VisitResult(failed=True)
@@ -105,13 +108,23 @@ class SampleCollector:
             self._on_new(wanted.contest, result.new)
         return result
 
+    async def _visited(
+        self, session: LinkSession, visit: PlannedVisit, wanted: DeviceCollection, budget_bytes: int
+    ) -> VisitResult:
+        if visit.space is not SampleSpace.FOREST:
+            log_visit = SampleVisit(self._ports, visit.device, SampleLog(visit.space))
+            return await log_visit.run(session, wanted, budget_bytes)
+        if self._learned is None:
+            return VisitResult()
+        return await LearnedVisit(self._ports, self._learned, visit.device).run(session, wanted)
+
     def _note(self, visit: PlannedVisit, contest: ContestId, result: VisitResult) -> None:
         tally = self.tallies.get(contest)
         if tally is None:
             return
         lacking = result.refused == DeviceErrorCode.SPACE
         for devices, member in ((tally.silent, result.failed and not lacking), (tally.lacking, lacking)):
-            if visit.log is SampleLog.ANOMALIES:
+            if visit.space is SampleSpace.ANOMALIES:
                 (devices.add if member else devices.discard)(visit.device)
         if result.lost_bytes:
             tally.lost_bytes[visit.device] += result.lost_bytes

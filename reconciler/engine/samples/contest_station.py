@@ -24,9 +24,11 @@ from reconciler.engine.samples.ballot import readable_layout
 from reconciler.engine.samples.collector import SampleCollector
 from reconciler.engine.samples.contest_facts import ContestMemory, facts_of, rounds_of
 from reconciler.engine.samples.contest_work import ContestWork
+from reconciler.engine.samples.learned_visit import LearnedPorts
 from reconciler.engine.samples.own_contests import ContestResolver, OwnContest, OwnContests
 from reconciler.engine.samples.pool_models import PoolModels
 from reconciler.engine.samples.sample_contexts import SampleContexts
+from reconciler.engine.samples.starter_packs import StarterPacks
 from reconciler.engine.samples.visit import VisitPorts
 from reconciler.errors import FleetError
 from reconciler.git.proposal_outcomes import (
@@ -38,6 +40,7 @@ from reconciler.git.proposal_outcomes import (
     Proposed,
     TakenOver,
 )
+from reconciler.knowledge.records import LearnedForest
 from reconciler.knowledge.schema import KnowledgeUnusable
 from reconciler.knowledge.writer import KnowledgeWriter
 from reconciler.model import ContestId, Desired, DeviceId, GatewayId, Observed, ProposalMode
@@ -104,6 +107,8 @@ class ContestStation:
         self._trouble = ""
         self._unconfirmed: dict[ContestId, str] = {}  # what is not on the remote, and why; empty: it is on its way
         self._layouts: dict[bytes, WindowLayout] = {}
+        self._learned: tuple[LearnedForest, ...] = ()  # a snapshot of those in the knowledge base
+        self._starters = StarterPacks(ports.artifacts)
 
     @property
     def knowledge(self) -> KnowledgeWriter | None:
@@ -122,26 +127,30 @@ class ContestStation:
 
     def watch(self, desired: Desired, scope: GatewayScope, observed: Observed) -> None:
         """Collect from the devices of our contests. `desired` has the devices of all gateways."""
-        own = self._resolver.resolve(desired, scope)
+        own = self._resolver.resolve(desired, scope, self._learned)
         station = self._opened(own)
         if station is None:
             return
         available = self._ports.artifacts.available(scope.desired)
         for device in own.collections:
             station.contexts.learn(device, self._ports.inventory, observed, available)
+        for each in own.by_name.values():
+            for local in each.local:
+                station.contexts.learn_local(local, self._ports.inventory, observed)
+        self._starters.watch(own.collections, scope.desired, observed)
         station.collector.watch(own.collections, scope.desired.devices)
         for each in own.by_name.values():
             self._models.ensure(desired, each)
 
     def decide(self, desired: Desired, scope: GatewayScope, observed: Observed, now: datetime) -> None:
         """Decide on every contest from what was evaluated last."""
-        own = self._resolver.resolve(desired, scope)
+        own = self._resolver.resolve(desired, scope, self._learned)
         station = self._opened(own)
         if station is None:
             self.decided, self.pending = _without_knowledge(own, desired, observed, now), frozenset()
             return
         station.work.keep_only(own.by_name)
-        layouts = self._known_layouts(station, scope)
+        layouts = self._known_layouts(station, scope, own)
         decided = []
         for each in own.by_name.values():
             revision = revision_of(desired, each.contest.rollout)
@@ -224,7 +233,9 @@ class ContestStation:
         contexts = SampleContexts(knowledge)
         work = ContestWork(knowledge, contexts, self._models, ports.clock, self._wake)
         visits = VisitPorts(knowledge, contexts, ports.clock)
-        collector = SampleCollector(visits, ports.links, self._may_visit, work.note_new)
+        self._learned = tuple(knowledge.learned_forests())
+        learned = LearnedPorts(self._starters.of, self._read_forests)
+        collector = SampleCollector(visits, ports.links, self._may_visit, work.note_new, learned)
         since = knowledge.kept_since(ports.clock.now())
         return _OpenStation(knowledge, contexts, collector, work, since)
 
@@ -239,18 +250,28 @@ class ContestStation:
             frozenset(each.candidate for each in knowledge.declined(name) if each.at >= rounds[-1].began_at),
         )
 
-    def _known_layouts(self, station: _OpenStation, scope: GatewayScope) -> Mapping[bytes, WindowLayout]:
+    def _read_forests(self) -> None:
+        """Take in a forest of a device that was just stored: it votes from the next pass on."""
+        if self._open is not None:
+            self._learned = tuple(self._open.knowledge.learned_forests())
+        self._model_ready()
+
+    def _known_layouts(
+        self, station: _OpenStation, scope: GatewayScope, own: OwnContests
+    ) -> Mapping[bytes, WindowLayout]:
         """Return what the bytes of samples mean, by context, for all packs that this gateway still has."""
+        local = {each.digest: each.forest.pack for contest in own.by_name.values() for each in contest.local}
         by_digest = {
             artifact.digest: artifact
             for artifact in self._ports.artifacts.available(scope.desired).by_short_digest.values()
         }
         for context, digest in station.contexts.digests.items():
             artifact = by_digest.get(digest)
-            if context in self._layouts or artifact is None:
+            if context in self._layouts or (artifact is None and digest not in local):
                 continue
             try:
-                layout = readable_layout(self._ports.artifacts.pack(scope.desired, artifact))
+                pack = self._ports.artifacts.pack(scope.desired, artifact) if artifact is not None else local[digest]
+                layout = readable_layout(pack)
             except FleetError:
                 continue  # the store has lost it: it is built again when a device needs it
             if layout is not None:

@@ -11,12 +11,12 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler.compiler.pool.process import CagedPool
 from reconciler.contest.evaluated_sample import EvaluatedSample
-from reconciler.contest.evidence import Evidence, gather
+from reconciler.contest.evidence import CandidateComparison, Evidence, gather
 from reconciler.contest.facts import ContestFacts
 from reconciler.engine.clock import Clock
 from reconciler.engine.samples.ballot import Ballot, Layouts, voters_of
@@ -58,6 +58,7 @@ class Evaluated:
     complete: bool  # no model is still being built: each has voted, or can't
     evidence: Evidence
     counts: KnowledgeCounts
+    local: Mapping[Candidate, CandidateComparison] = field(default_factory=dict)  # forests that devices have grown
     doubts: Mapping[DeviceId, int] = field(default_factory=dict)  # decisions that the same model does not repeat
 
 
@@ -197,5 +198,7 @@ class ContestWork:
                     each.device, each.received_at, each.log, each.weight, ran, each.anomalous, each.label, each.votes
                 )
             )
-        counts = self._knowledge.counts(name)
-        return Evaluated(key_of(facts), complete, gather(wanted.own.contest, facts, rows), counts, doubts)
+        counts, contest = self._knowledge.counts(name), wanted.own.contest
+        local = replace(facts, candidates=tuple(each.candidate for each in wanted.own.local))
+        compared = gather(contest, local, rows).comparisons if local.candidates else {}
+        return Evaluated(key_of(facts), complete, gather(contest, facts, rows), counts, compared, doubts)

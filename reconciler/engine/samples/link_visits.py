@@ -10,24 +10,26 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.devices.link_session import LinkSession
+from reconciler.devices.messages import SampleSpace
 from reconciler.engine.samples.link_budget import LinkBudget, device_budget, line_budget
 from reconciler.engine.samples.visit import DeviceCollection, VisitResult
 from reconciler.model import DeviceId
-from reconciler.model.samples import SampleLog
 
 CONCURRENT_ON_BROKER = 16  # visits at once; a serial line has one
 RECHECK_S = 1.0  # how often a visit that has to wait for a delivery or the link looks again
 CLOCK_STEP_S = 0.001  # shorter waits are skipped
 WORTH_BYTES = 600  # of budget, without which no visit begins
+FOREST_EVERY = 10  # times the interval: a device grows a forest once, as a rule
+LOGS = (SampleSpace.ANOMALIES, SampleSpace.NORMALS)
 MAX_BACKOFF = 16  # times the interval, for a device that does not answer or keeps no such log
 
 
 @dataclass(slots=True)
 class PlannedVisit:
-    """One log of one device that is visited at intervals."""
+    """One log of one device that is visited at intervals, or the forest that it has grown."""
 
     device: DeviceId
-    log: SampleLog
+    space: SampleSpace
     failures: int = 0
 
 
@@ -60,7 +62,7 @@ class LinkVisits:
         self._baud = baud  # None: a broker
         self._ports = ports
         self._members: Mapping[DeviceId, DeviceCollection] = {}
-        self._planned: set[tuple[DeviceId, SampleLog]] = set()
+        self._planned: set[tuple[DeviceId, SampleSpace]] = set()
         self._budgets: dict[DeviceId | None, LinkBudget] = {}
         self._later: list[_Queued] = []
         self._due: list[_Queued] = []
@@ -74,11 +76,11 @@ class LinkVisits:
         if members != self._members:
             self._budgets.clear()  # the share or the rate may have changed
         self._members = members
-        for device in members:
-            for log in SampleLog:
-                if (device, log) not in self._planned:
-                    self._planned.add((device, log))
-                    self._plan(PlannedVisit(device, log), 0.0)
+        for device, wanted in members.items():
+            for space in (*LOGS, SampleSpace.FOREST) if wanted.forests else LOGS:
+                if (device, space) not in self._planned:
+                    self._planned.add((device, space))
+                    self._plan(PlannedVisit(device, space), 0.0)
 
     def cancel(self) -> None:
         """Stop visiting. A visit in progress stores nothing more."""
@@ -89,14 +91,14 @@ class LinkVisits:
 
     def _plan(self, visit: PlannedVisit, after_s: float) -> None:
         due_s = asyncio.get_running_loop().time() + after_s
-        heapq.heappush(self._later, _Queued((due_s, visit.log), next(self._numbers), visit))
+        heapq.heappush(self._later, _Queued((due_s, visit.space), next(self._numbers), visit))
         self._changed.set()
 
     def _collect_due(self, now_s: float) -> None:
         while self._later and self._later[0].key[0] <= now_s + CLOCK_STEP_S:
             queued = heapq.heappop(self._later)
-            due_s, log = queued.key
-            heapq.heappush(self._due, _Queued((log, due_s), queued.number, queued.visit))
+            due_s, space = queued.key
+            heapq.heappush(self._due, _Queued((space, due_s), queued.number, queued.visit))
 
     async def _next(self) -> tuple[PlannedVisit, DeviceCollection, int]:
         """Wait for a visit that is due and may begin; return it with its budget."""
@@ -109,8 +111,8 @@ class LinkVisits:
                 continue
             visit = heapq.heappop(self._due).visit
             wanted = self._members.get(visit.device)
-            if wanted is None:
-                self._planned.discard((visit.device, visit.log))
+            if wanted is None or (visit.space is SampleSpace.FOREST and not wanted.forests):
+                self._planned.discard((visit.device, visit.space))
             elif not self._ports.may_visit(visit.device, self.session):
                 self._plan(visit, RECHECK_S)
             elif (wait_s := self._budget(visit.device, wanted).wait_s(WORTH_BYTES, loop.time())) > 0.0:
@@ -146,4 +148,5 @@ class LinkVisits:
             self._budget(visit.device, wanted).spend(result.used_bytes, loop.time())
             visit.failures = visit.failures + 1 if result.failed else 0
             backoff = min(2**visit.failures, MAX_BACKOFF) if result.refused is None else MAX_BACKOFF
-            self._plan(visit, 0.0 if result.more else wanted.collect.every_s * backoff)
+            every_s = wanted.collect.every_s * (FOREST_EVERY if visit.space is SampleSpace.FOREST else 1)
+            self._plan(visit, 0.0 if result.more else every_s * backoff)

@@ -47,12 +47,13 @@ class PoolModels:
 
     def of(self, contest: OwnContest) -> Mapping[ModelRef, PooledModel]:
         """Return the models of a contest that are ready."""
-        return {ref: self._ready[ref][1] for ref in contest.thresholds if ref in self._ready}
+        ready = {ref: self._ready[ref][1] for ref in contest.thresholds if ref in self._ready}
+        return {**ready, **{each.candidate.model: each.pooled for each in contest.local}}
 
     def settled(self, contest: OwnContest) -> bool:
         """Return whether every model of a contest is ready or can't be made."""
         failed = {ref for ref, _ in self._failed}
-        return all(ref not in self._tasks and (ref in self._ready or ref in failed) for ref in contest.thresholds)
+        return all(ref not in self._tasks and (ref in self._ready or ref in failed) for ref in _in_git(contest))
 
     def failures(self, contest: OwnContest) -> Mapping[str, str]:
         """Return what is wrong with models of a contest, by their names."""
@@ -61,7 +62,7 @@ class PoolModels:
 
     def ensure(self, desired: Desired, contest: OwnContest) -> None:
         """Start what is missing for a contest, or was made of another source."""
-        for ref in contest.thresholds:
+        for ref in _in_git(contest):
             model, kind = desired.models[ref], _type_of(desired.models[ref], contest)
             source = self._source(desired, model, kind)
             if ref in self._tasks or (ref, source) in self._failed:
@@ -107,6 +108,11 @@ class PoolModels:
         known = _with_type(desired, kind)
         artifact = await self._builder.build(known, (ref, kind.name))
         return PooledModel(str(ref), artifact.digest, PooledKind.PACK, self._builder.pack(known, artifact))
+
+
+def _in_git(contest: OwnContest) -> set[ModelRef]:
+    """Return the models that have a document."""
+    return contest.thresholds.keys() - {each.candidate.model for each in contest.local}
 
 
 def _type_of(model: Model, contest: OwnContest) -> DeviceType | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from reconciler.engine.artifacts.catalog import AvailableArtifacts
 from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.samples.local_models import LocalModel
 from reconciler.knowledge.records import SampleContext
 from reconciler.knowledge.writer import KnowledgeWriter
 from reconciler.model import THRESHOLD, Candidate, DeviceId, Digest, Observed, short_digest
@@ -17,9 +18,9 @@ from reconciler.model.samples import SAMPLE_EVERY
 CONTEXT_BYTES = 4
 
 
-def context_of(digest: Digest, parameters_crc32: int) -> bytes:
-    """Return the four bytes for a pack with parameters."""
-    data = bytes.fromhex(digest) + struct.pack("<I", parameters_crc32)
+def context_of(digest: Digest, parameters_crc32: int, forest_sha256: bytes = b"") -> bytes:
+    """Return the four bytes for a pack with parameters, and for a forest of the device's own if one decides."""
+    data = bytes.fromhex(digest) + struct.pack("<I", parameters_crc32) + forest_sha256
     return hashlib.sha256(data).digest()[:CONTEXT_BYTES]
 
 
@@ -56,8 +57,20 @@ class SampleContexts:
             return
         self._learnt.add((seen.running, report.parameters))
         context = context_of(artifact.digest, report.parameters)
-        if context in self._known:
+        self._keep(SampleContext(context, artifact.model, artifact.digest, seen.parameters))
+
+    def learn_local(self, local: LocalModel, inventory: Inventory, observed: Observed) -> None:
+        """Note that a forest decides which a device has grown itself, while that runs its starter."""
+        forest = local.forest
+        report, seen = inventory.report_of(forest.device), observed.devices.get(forest.device)
+        if report is None or seen is None or seen.running != short_digest(forest.digest):
             return
-        known = SampleContext(context, artifact.model, artifact.digest, seen.parameters)
-        self._knowledge.save_context(known)
-        self._known[context] = known
+        context = context_of(forest.digest, report.parameters, forest.sha256)
+        known = report.parameters == 0 or seen.parameters  # else they may be known later
+        if known and context not in self._known:
+            self._keep(SampleContext(context, local.candidate.model, local.digest, seen.parameters))
+
+    def _keep(self, known: SampleContext) -> None:
+        if known.context not in self._known:
+            self._knowledge.save_context(known)
+            self._known[known.context] = known

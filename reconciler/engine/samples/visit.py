@@ -35,6 +35,7 @@ class DeviceCollection:
 
     contest: ContestId
     collect: SampleCollection
+    forests: bool = False  # its own forest, too
 
 
 @dataclass(frozen=True, slots=True)
