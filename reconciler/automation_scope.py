@@ -36,7 +36,7 @@ class Grant:
 
     rollouts: Mapping[RolloutId, tuple[Rollout, ...]]  # what each may become
     direct: frozenset[RolloutId] = frozenset()  # those that may change without a person
-    models: frozenset[str] = frozenset()  # names of which new versions, as a training makes them, may be added
+    models: frozenset[str] = frozenset()  # names of which new versions, of packs alone, may be added
     followed: tuple[Model, ...] = ()  # that follow a registry: copies of them with another file of it may be added
 
 
@@ -52,8 +52,8 @@ class GrantedChange:
 def grant_of(desired: Desired, gateway: GatewayId) -> Grant:
     """Return what a gateway may change: the champions of the contests that it evaluates, to their candidates.
 
-    It may also add versions of the models that it trains for these contests, and of those that follow a registry for
-    it, with the rollouts that run them.
+    It may also add versions of the models that it trains for these contests, of candidates if forests of devices may
+    become such, and of the models that follow a registry for it, with the rollouts that run them.
     """
     contests = [
         contest
@@ -63,7 +63,8 @@ def grant_of(desired: Desired, gateway: GatewayId) -> Grant:
     return Grant(
         {contest.rollout: _successors(contest, desired) for contest in contests},
         frozenset(contest.rollout for contest in contests if contest.propose is ProposalMode.DIRECT),
-        frozenset(training.model for training in desired.trainings.values() if _trains(training, desired, gateway)),
+        frozenset(training.model for training in desired.trainings.values() if _trains(training, desired, gateway))
+        | frozenset(name for contest in contests if contest.pool.local for name in contest.candidates.models),
         tuple(each for each in desired.models.values() if each.follow is not None and each.follow.gateway == gateway),
     )
 

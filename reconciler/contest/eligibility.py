@@ -52,6 +52,21 @@ def shortcoming(comparison: CandidateComparison, rules: ReplacementRules, faults
     return Shortcoming.FALSE_ALARMS if worse_alarms else Shortcoming.MISSED
 
 
+def worth_sharing(comparison: CandidateComparison, rules: ReplacementRules) -> bool:
+    """Return whether a model that is no candidate does better than the champion, by the margin, and nowhere worse.
+
+    It has no rank: that is about the windows on which the champion decided, and a forest that a device has grown
+    decides there instead.
+    """
+    if comparison.decided < rules.decided or comparison.normals < rules.normals:
+        return False
+    better_alarms = _below(comparison.false_alarms, comparison.champion_false_alarms, rules.margin)
+    better_missed = _below(comparison.missed, comparison.champion_missed, rules.margin)
+    no_more_alarms = comparison.false_alarms <= comparison.champion_false_alarms
+    no_more_missed = comparison.missed <= comparison.champion_missed
+    return (better_alarms and no_more_missed) or (better_missed and no_more_alarms)
+
+
 def successors(
     evidence: Evidence, facts: ContestFacts, rules: ReplacementRules, faults: ChampionFaults
 ) -> tuple[Candidate, ...]:

@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.engine.followed.station import FollowedModels
-from reconciler.engine.proposals.proposer import WantedProposal
+from reconciler.engine.proposals.proposer import (
+    LEARNED,
+    TRAININGS,
+    WantedProposal,
+    learned_branch,
+    training_branch,
+)
 from reconciler.engine.proposals.station import ProposalStation, ProposalWishes
 from reconciler.engine.samples.contest_station import ContestStation, DecidedContest
 from reconciler.engine.status.status_folder import evidence_path
 from reconciler.engine.trainings.station import TrainingStation
-from reconciler.git.proposal_outcomes import Proposed
+from reconciler.git.proposal_outcomes import ProposalOutcome, Proposed
 from reconciler.model import Candidate, ContestId, Desired, GatewayId, TrainingId
 from reconciler.report.contest_figures import ContestFigures, contest_figures
 from reconciler.report.contest_file import contest_file
@@ -54,7 +60,7 @@ class ContestProposals:
         self._proposals = proposals
         self._declined: frozenset[ContestId] = frozenset()  # recorded, and to be forgotten by the mirror
         self._grounds: Mapping[ContestId, _Grounds] = {}  # of the proposals that are due or open
-        self._declined_models: frozenset[TrainingId] = frozenset()
+        self._declined_models: frozenset[str] = frozenset()  # their branches
         self._branches: frozenset[TrainingId] = frozenset()  # of trainings, as far as it is known
         self._versions: frozenset[str] = frozenset()  # followed models with a branch, as far as it is known
 
@@ -63,8 +69,12 @@ class ContestProposals:
         found = self._proposals.take()
         if found is not None:
             self._declined = self._contests.settle_proposals(found.outcomes, now, complete=found.complete)
-            self._declined_models = self._trainings.settle(found.models)
-            self._branches = frozenset(name for name, each in found.models.items() if isinstance(each, Proposed))
+            trained = {TrainingId(name): each for name, each in _below(TRAININGS, found.models).items()}
+            learned = {ContestId(name): each for name, each in _below(LEARNED, found.models).items()}
+            self._declined_models = frozenset(map(training_branch, self._trainings.settle(trained)))
+            declined = self._contests.settle_learned(learned, now, complete=found.complete)
+            self._declined_models |= frozenset(map(learned_branch, declined))
+            self._branches = frozenset(name for name, each in trained.items() if isinstance(each, Proposed))
             self._versions = frozenset(name for name, each in found.versions.items() if isinstance(each, Proposed))
 
     def keep(self, desired: Desired, statuses: Mapping[ContestId, ContestStatus], now: datetime) -> Mapping[str, bytes]:
@@ -74,7 +84,8 @@ class ContestProposals:
         proposal may name evidence that is nowhere.
         """
         decided = self._contests.decided
-        models = self._trainings.wanted()
+        learned = self._contests.learned
+        models = (*self._trainings.wanted(), *learned.wanted)
         versions = self._followed.wanted(desired)
         if not (decided or models or self._followed.active or self._versions) or self._proposals.busy:
             return {}
@@ -88,7 +99,7 @@ class ContestProposals:
             outdated - {each.contest.name for each in wanted},
             self._declined,
             models,
-            self._trainings.unwanted(self._branches),
+            frozenset(map(training_branch, self._trainings.unwanted(self._branches))) | learned.unwanted,
             self._declined_models,
             versions,
             self._versions - {each.ref.name for each in versions},
@@ -127,6 +138,11 @@ class ContestProposals:
             return ProposalCost(size)
         seconds, slowest = max(timed)
         return ProposalCost(size, seconds, _place(slowest))
+
+
+def _below(prefix: str, outcomes: Mapping[str, ProposalOutcome]) -> dict[str, ProposalOutcome]:
+    """Return the outcomes of one kind of branch, by what follows the prefix."""
+    return {name.removeprefix(prefix): each for name, each in outcomes.items() if name.startswith(prefix)}
 
 
 def _place(line: ReviewLine) -> str:

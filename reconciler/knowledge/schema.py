@@ -72,8 +72,8 @@ MIGRATIONS = (
     """
     CREATE TABLE learned (
         device TEXT PRIMARY KEY, contest TEXT NOT NULL, model TEXT NOT NULL, version TEXT NOT NULL,
-        digest TEXT NOT NULL, generation INTEGER NOT NULL, sha256 BLOB NOT NULL, rows INTEGER NOT NULL, anomalous INTEGER NOT NULL,
-        pack BLOB NOT NULL, received_at REAL NOT NULL
+        digest TEXT NOT NULL, generation INTEGER NOT NULL, sha256 BLOB NOT NULL, rows INTEGER NOT NULL,
+        anomalous INTEGER NOT NULL, pack BLOB NOT NULL, received_at REAL NOT NULL
     ) WITHOUT ROWID;
     """,
 )

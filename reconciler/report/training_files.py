@@ -21,6 +21,12 @@ def model_document(
     ref: ModelRef, sha256: str, needs: Mapping[str, Any], parameters: Mapping[str, int | float]
 ) -> bytes:
     """Render the document of a trained model."""
+    head = b"# Trained on a gateway; provenance.json says on what, and how good it is.\n"
+    return head + pack_document(ref, sha256, needs, parameters)
+
+
+def pack_document(ref: ModelRef, sha256: str, needs: Mapping[str, Any], parameters: Mapping[str, int | float]) -> bytes:
+    """Render the document of a model whose source is a pack that a gateway commits."""
     document = {
         "apiVersion": "tinyfleet/v1alpha1",
         "kind": "Model",
@@ -32,7 +38,7 @@ def model_document(
             "parameters": dict(parameters),
         },
     }
-    return b"# Trained on a gateway; provenance.json says on what, and how good it is.\n" + quoted_yaml(document)
+    return quoted_yaml(document)
 
 
 def training_message(

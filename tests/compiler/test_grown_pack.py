@@ -13,6 +13,7 @@ from reconciler.compiler.pack.checker import check_pack, operator_numbers
 from reconciler.compiler.pack.forest_section import decode_forest
 from reconciler.compiler.pack.operators import NAMES
 from reconciler.compiler.pack.pack_format import SectionId, disassemble
+from reconciler.compiler.pack.pack_source import checked_pack
 from reconciler.compiler.pack.parameter_values import encode_values
 from reconciler.compiler.pack.sampling_parameters import with_sampling
 from reconciler.compiler.reference.forest import sums
@@ -33,9 +34,10 @@ def test_it_decides_as_the_device_does() -> None:
     check_pack(pack)
     assert [NAMES[number] for number in operator_numbers(pack)] == ["TREE_ENSEMBLE"]
     assert encode_values(pack, {"threshold": 0.65}) == encode_values(STARTER, {"threshold": 0.65})
-    assert encode_values(pack, {"sample-every": 5}) == {1: 5}
-    with pytest.raises(BuildFailed, match="no parameter learn-generation"):
-        encode_values(pack, {"learn-generation": 1})
+    assert checked_pack(pack, {"threshold": 0.65}) == pack
+    for name in ("learn-generation", "sample-every"):
+        with pytest.raises(BuildFailed, match=f"no parameter {name}"):
+            encode_values(pack, {name: 1})
     forest = decode_forest(disassemble(pack).section(SectionId.FOREST), FORM.features)
     data = next(windows(7, scale=50))
     (total,) = sums(forest, features_of(data))

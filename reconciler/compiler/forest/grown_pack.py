@@ -19,6 +19,9 @@ from reconciler.compiler.pack.tunable_parameters_section import decode_parameter
 from reconciler.compiler.reference.golden_vectors import with_golden_vectors
 from reconciler.compiler.reference.growing import ForestForm, Row, grow_forest
 from reconciler.model import LEARN_GENERATION
+from reconciler.model.samples import SAMPLING_PARAMETERS
+
+_OF_DEVICES = frozenset(map(name_hash, (LEARN_GENERATION, *SAMPLING_PARAMETERS)))  # not about how a forest decides
 
 
 def recipe_of_starter(starter: Pack) -> tuple[LearnRecipe, ForestForm]:
@@ -39,7 +42,7 @@ def features_of_starter(data: bytes) -> int:
 def grown_pack(data: bytes, rows: Sequence[Row], section: bytes) -> bytes:
     """Return the pack of what grows from these rows; `BuildFailed` if that is not the device's section.
 
-    Its features, its threshold and its parameters of sampling are those of the starter.
+    Its features and its threshold are those of the starter. A build adds parameters of sampling, as the document says.
     """
     starter = disassemble(data)
     recipe, form = recipe_of_starter(starter)
@@ -50,7 +53,7 @@ def grown_pack(data: bytes, rows: Sequence[Row], section: bytes) -> bytes:
     kept = [
         entry
         for entry in decode_parameters(starter.section(SectionId.PARAMETERS))
-        if entry.name_hash != name_hash(LEARN_GENERATION)
+        if entry.name_hash not in _OF_DEVICES
     ]
     left_out = {SectionId.LEARN, SectionId.GOLDEN}
     sections = {number: body for number, body in starter.sections.items() if number not in left_out}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the proposal of one contest, training or followed model.
 
-A champion is proposed on a branch, or directly where Git and the gateway's configuration allow it; models
-always on a branch.
+A champion is proposed on a branch, or directly where Git and the gateway's configuration allow it; new models always on
+a branch.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class WantedProposal:
 
 @dataclass(frozen=True, slots=True)
 class WantedModels:
-    """What a training wants to propose: new versions of its model, as files."""
+    """New versions of a model that a training has made, or a device has grown, as files."""
 
-    training: TrainingId
+    branch: str  # below `propose/<gateway>/`
     models: tuple[ModelRef, ...]  # the best first
     files: Mapping[str, bytes]  # by path inside the fleet's folder
     message: str
@@ -51,7 +51,7 @@ class WantedModels:
         return models_target(self.models)
 
 
-_TRAININGS = "training_"  # names of documents have no underscore, so no contest has such a branch
+TRAININGS, LEARNED = "training_", "learned_"  # names of documents have no underscore: no contest has such a branch
 _VERSIONS = "model_"
 
 
@@ -62,7 +62,12 @@ def models_target(models: Iterable[ModelRef]) -> str:
 
 def training_branch(training: TrainingId) -> str:
     """Return the name of a training's branch below `propose/<gateway>/`."""
-    return f"{_TRAININGS}{training}"
+    return f"{TRAININGS}{training}"
+
+
+def learned_branch(contest: ContestId) -> str:
+    """Return the name of the branch with a forest that a device of a contest has grown."""
+    return f"{LEARNED}{contest}"
 
 
 def version_branch(model: str) -> str:
@@ -75,7 +80,7 @@ class ProposalOutcomes:
     """What became of the proposals that were made."""
 
     contests: Mapping[ContestId, ProposalOutcome]
-    trainings: Mapping[TrainingId, ProposalOutcome]
+    models: Mapping[str, ProposalOutcome]  # by branch
     versions: Mapping[str, ProposalOutcome]  # by the name of the followed model
 
 
@@ -95,11 +100,11 @@ class ContestProposer:
         found = self._branches.look(desired.commit)
         if isinstance(found, NotPushed):
             return found
-        trained = {name for name in found if name.startswith(_TRAININGS)}
+        models = {name for name in found if name.startswith((TRAININGS, LEARNED))}
         followed = {name for name in found if name.startswith(_VERSIONS)}
         return ProposalOutcomes(
-            {ContestId(name): outcome for name, outcome in found.items() if name not in trained | followed},
-            {TrainingId(name.removeprefix(_TRAININGS)): found[name] for name in trained},
+            {ContestId(name): outcome for name, outcome in found.items() if name not in models | followed},
+            {name: found[name] for name in models},
             {name.removeprefix(_VERSIONS): found[name] for name in followed},
         )
 
@@ -121,9 +126,7 @@ class ContestProposer:
         """Propose models on the commit that is enforced."""
         edits = {path: partial(_as_made, data) for path, data in wanted.files.items()}
         message = CommitMessage(wanted.message, at)
-        return self._branches.propose(
-            desired.commit, Proposal(training_branch(wanted.training), wanted.target, edits, message)
-        )
+        return self._branches.propose(desired.commit, Proposal(wanted.branch, wanted.target, edits, message))
 
     def propose_version(self, desired: Desired, wanted: WantedVersion, at: datetime) -> ProposalOutcome:
         """Propose a version of a followed model on the commit that is enforced."""
@@ -139,13 +142,13 @@ class ContestProposer:
         """Delete a proposal of a version that is no longer wanted."""
         return self._branches.withdraw(version_branch(model))
 
-    def forget_models(self, training: TrainingId) -> None:
-        """Forget models that were declined: another run may propose others."""
-        self._branches.forget(training_branch(training))
+    def forget_models(self, branch: str) -> None:
+        """Forget models that were declined: others may be proposed."""
+        self._branches.forget(branch)
 
-    def withdraw_models(self, training: TrainingId) -> ProposalOutcome | None:
+    def withdraw_models(self, branch: str) -> ProposalOutcome | None:
         """Delete a proposal of models that is no longer wanted."""
-        return self._branches.withdraw(training_branch(training))
+        return self._branches.withdraw(branch)
 
     def forget(self, contest: ContestId) -> None:
         """Forget a proposal that was declined, so that it may be made again in another round."""
@@ -157,5 +160,5 @@ class ContestProposer:
 
 
 def _as_made(data: bytes, _before: bytes | None) -> bytes:
-    """Return what a training made, whatever the file was before."""
+    """Return what was made, whatever the file was before."""
     return data

@@ -13,7 +13,7 @@ from datetime import datetime
 from reconciler.engine.proposals.proposer import ContestProposer, ProposalOutcomes, WantedModels, WantedProposal
 from reconciler.engine.proposals.version_change import WantedVersion
 from reconciler.git.proposal_outcomes import NotPushed, ProposalOutcome, Proposed
-from reconciler.model import Commit, ContestId, Desired, TrainingId
+from reconciler.model import Commit, ContestId, Desired
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ class ProposalWishes:
     unwanted: frozenset[ContestId] = frozenset()  # whose open proposal is outdated
     settled: frozenset[ContestId] = frozenset()  # whose declined proposal is recorded elsewhere
     models: tuple[WantedModels, ...] = ()
-    unwanted_models: frozenset[TrainingId] = frozenset()
-    settled_models: frozenset[TrainingId] = frozenset()
+    unwanted_models: frozenset[str] = frozenset()  # branches
+    settled_models: frozenset[str] = frozenset()
     versions: tuple[WantedVersion, ...] = ()
     unwanted_versions: frozenset[str] = frozenset()  # names of models
 
@@ -35,7 +35,7 @@ class ProposalWishes:
     def outline(self) -> object:
         """Return what decides whether there is something new to do."""
         targets = frozenset((each.contest.name, each.contest.propose, each.candidate) for each in self.wanted)
-        models = frozenset((each.training, each.target) for each in self.models)
+        models = frozenset((each.branch, each.target) for each in self.models)
         versions = frozenset((each.target, each.rollouts) for each in self.versions)
         kept = (self.unwanted, self.settled, self.unwanted_models, self.settled_models, self.unwanted_versions)
         return targets, models, versions, kept
@@ -47,7 +47,7 @@ class ProposalFindings:
 
     outcomes: Mapping[ContestId, ProposalOutcome]
     complete: bool  # a contest without an outcome has no branch, and had none; False: the remote could not be read
-    models: Mapping[TrainingId, ProposalOutcome] = field(default_factory=dict)
+    models: Mapping[str, ProposalOutcome] = field(default_factory=dict)  # by branch
     versions: Mapping[str, ProposalOutcome] = field(default_factory=dict)  # by the name of the model
 
 
@@ -105,7 +105,7 @@ class ProposalStation:
     def _end(self, found: ProposalFindings) -> None:
         known = {
             **{f"contest {name}": outcome for name, outcome in found.outcomes.items()},
-            **{f"training {name}": outcome for name, outcome in found.models.items()},
+            **{f"branch {name}": outcome for name, outcome in found.models.items()},
             **{f"model {name}": outcome for name, outcome in found.versions.items()},
         }
         news = {name: outcome for name, outcome in known.items() if self._logged.get(name) != outcome}
@@ -118,12 +118,12 @@ class ProposalStation:
 def _work(proposer: ContestProposer, desired: Desired, wishes: ProposalWishes, now: datetime) -> ProposalFindings:
     for name in sorted(wishes.settled):
         proposer.forget(name)
-    for training in sorted(wishes.settled_models):
-        proposer.forget_models(training)
+    for branch in sorted(wishes.settled_models):
+        proposer.forget_models(branch)
     seen = proposer.look(desired)
     if isinstance(seen, NotPushed):
         return _refused(wishes, seen)
-    found, models = dict(seen.contests), dict(seen.trainings)
+    found, models = dict(seen.contests), dict(seen.models)
     for wanted in wishes.wanted:
         found[wanted.contest.name] = proposer.propose(desired, wanted, now)
     for name in sorted(wishes.unwanted):
@@ -133,13 +133,13 @@ def _work(proposer: ContestProposer, desired: Desired, wishes: ProposalWishes, n
         else:
             found[name] = failure
     for each in wishes.models:
-        models[each.training] = proposer.propose_models(desired, each, now)
-    for training in sorted(wishes.unwanted_models):
-        failure = proposer.withdraw_models(training)
+        models[each.branch] = proposer.propose_models(desired, each, now)
+    for branch in sorted(wishes.unwanted_models):
+        failure = proposer.withdraw_models(branch)
         if failure is None:
-            models.pop(training, None)
+            models.pop(branch, None)
         else:
-            models[training] = failure
+            models[branch] = failure
     return ProposalFindings(
         found, complete=True, models=models, versions=_versions(proposer, desired, wishes, now, seen)
     )
@@ -165,7 +165,7 @@ def _refused(wishes: ProposalWishes, why: NotPushed) -> ProposalFindings:
     return ProposalFindings(
         {each.contest.name: why for each in wishes.wanted},
         complete=False,
-        models={each.training: why for each in wishes.models},
+        models={each.branch: why for each in wishes.models},
         versions={each.ref.name: why for each in wishes.versions},
     )
 

@@ -24,6 +24,7 @@ from reconciler.engine.samples.ballot import readable_layout
 from reconciler.engine.samples.collector import SampleCollector
 from reconciler.engine.samples.contest_facts import ContestMemory, facts_of, rounds_of
 from reconciler.engine.samples.contest_work import ContestWork
+from reconciler.engine.samples.learned_proposals import LearnedProposals
 from reconciler.engine.samples.learned_visit import LearnedPorts
 from reconciler.engine.samples.own_contests import ContestResolver, OwnContest, OwnContests
 from reconciler.engine.samples.pool_models import PoolModels
@@ -109,6 +110,7 @@ class ContestStation:
         self._layouts: dict[bytes, WindowLayout] = {}
         self._learned: tuple[LearnedForest, ...] = ()  # a snapshot of those in the knowledge base
         self._starters = StarterPacks(ports.artifacts)
+        self.learned = LearnedProposals(ports.name)
 
     @property
     def knowledge(self) -> KnowledgeWriter | None:
@@ -134,8 +136,8 @@ class ContestStation:
         available = self._ports.artifacts.available(scope.desired)
         for device in own.collections:
             station.contexts.learn(device, self._ports.inventory, observed, available)
-        for each in own.by_name.values():
-            for local in each.local:
+        for one in own.by_name.values():
+            for local in one.local:
                 station.contexts.learn_local(local, self._ports.inventory, observed)
         self._starters.watch(own.collections, scope.desired, observed)
         station.collector.watch(own.collections, scope.desired.devices)
@@ -160,6 +162,10 @@ class ContestStation:
                 decided.append(DecidedContest(each, facts, decide(each.contest, facts, evidence, now)))
         self.decided = tuple(decided)
         self.pending = own.by_name.keys() - {each.own.contest.name for each in decided}
+        self.learned.keep_only(own.by_name)
+        for done in decided:
+            compared = station.work.evaluated[done.own.contest.name].local
+            self.learned.decide(done.own, compared, desired, station.knowledge)
         if self.decided:
             doubts = [each.doubts for each in station.work.evaluated.values()]
             self._ports.inventory.trust.record_doubts({name: n for each in doubts for name, n in each.items()})
@@ -190,6 +196,14 @@ class ContestStation:
             own.contest.name: self._settle(station.knowledge, own, outcomes.get(own.contest.name), now) for own in known
         }
         return frozenset(name for name, declined in settled.items() if declined)
+
+    def settle_learned(
+        self, outcomes: Mapping[ContestId, ProposalOutcome], now: datetime, *, complete: bool
+    ) -> frozenset[ContestId]:
+        """Keep what became of forests that were proposed. Return the contests of which one was declined."""
+        if self._open is None:
+            return frozenset()
+        return self.learned.settle(outcomes, self._open.knowledge, now, complete=complete)
 
     def reports(self) -> tuple[ContestReport, ...]:
         """Return what the status says of each contest."""

@@ -14,7 +14,7 @@ from typing import Any
 from reconciler.automation_scope import trained_source
 from reconciler.compiler.training.messages import TrialOutcome
 from reconciler.compiler.training.run_folder import RunRecord
-from reconciler.engine.proposals.proposer import WantedModels
+from reconciler.engine.proposals.proposer import WantedModels, training_branch
 from reconciler.model import THRESHOLD, GatewayId, ModelRef, Training
 from reconciler.model.samples import SAMPLE_EVERY, SAMPLE_WINDOWS
 from reconciler.report.training_figures import TrainedFigures
@@ -81,7 +81,7 @@ def wanted_models(
         files[f"{folder}/provenance.json"] = json.dumps(provenance, indent=1, sort_keys=True).encode() + b"\n"
         files[f"{folder}/model.yaml"] = _document(model, source.sha256)
     message = training_message(training, gateway, record.counts, [each.figures for each in models], record.snapshot)
-    return WantedModels(training.name, tuple(each.ref for each in models), files, message)
+    return WantedModels(training_branch(training.name), tuple(each.ref for each in models), files, message)
 
 
 def _document(model: TrainedModel, sha256: str) -> bytes:

@@ -173,9 +173,9 @@ class TrainingStation:
 
         One whose contest was not decided yet keeps its branch: it may propose the same in a moment.
         """
-        wanted = {each.training for each in self.wanted()}
+        wanted = {each.branch for each in self.wanted()}
         undecided = self._in_git - {each.training.name for each in self.decided}
-        return frozenset(name for name in outcomes if name not in wanted and name not in undecided)
+        return frozenset(name for name in outcomes if training_branch(name) not in wanted and name not in undecided)
 
     def reports(self) -> tuple[TrainingReport, ...]:
         """Return what the status says of each training."""

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.engine.proposals.proposer import ProposalOutcomes, WantedModels
 from reconciler.git.proposal_outcomes import AlreadyInForce, DeclinedProposal, MergedProposal, NotPushed, Proposed
-from reconciler.model import ModelRef, ProposalMode, RolloutId, TrainingId, Version
+from reconciler.model import ModelRef, ProposalMode, RolloutId, Version
 from tests.engine.proposals.repository import AT, EVIDENCE, PUMPS, Gateway, candidate
 from tests.engine.test_commit_scope import ROLLOUT
 
@@ -30,7 +30,7 @@ def test_a_proposal_is_merged_and_every_candidate_passes_the_check(gateway: Gate
         looked = gateway.proposer().look(desired)
         assert isinstance(looked, ProposalOutcomes)
         assert looked.contests in ({}, {PUMPS: MergedProposal(made.commit, str(wanted))})
-        assert looked.trainings == {}
+        assert looked.models == {}
     assert gateway.file(desired.commit) == ROLLOUT
 
 
@@ -100,7 +100,7 @@ def trained(*, field: str = "") -> WantedModels:
         f"  parameters: {{threshold: 0.61, sample-every: 0}}\n{field}"
     )
     files = {f"{FOLDER}/model.pack": pack, f"{FOLDER}/model.yaml": document.encode()}
-    return WantedModels(TrainingId("nightly"), (TRAINED,), files, "forest: add a version trained by nightly")
+    return WantedModels("training_nightly", (TRAINED,), files, "forest: add a version trained by nightly")
 
 
 def with_training(gateway: Gateway) -> None:
@@ -118,7 +118,7 @@ def test_models_of_a_training_are_merged_next_to_a_proposal_of_its_contest(gatew
     looked = proposer.look(desired)
     assert isinstance(looked, ProposalOutcomes)
     assert set(looked.contests) == {PUMPS}
-    assert set(looked.trainings) == {TrainingId("nightly")}
+    assert set(looked.models) == {"training_nightly"}
     gateway.forge.git("fetch", "--quiet", "origin")
     merge = gateway.forge.merge("origin/propose/north/training_nightly", key=gateway.ada)
     desired = gateway.poll()
@@ -127,20 +127,20 @@ def test_models_of_a_training_are_merged_next_to_a_proposal_of_its_contest(gatew
     assert proposer.propose_models(desired, trained(), AT) == AlreadyInForce()
     looked = proposer.look(desired)
     assert isinstance(looked, ProposalOutcomes)
-    assert looked.trainings in ({}, {TrainingId("nightly"): MergedProposal(made.commit, made.target)})
+    assert looked.models in ({}, {"training_nightly": MergedProposal(made.commit, made.target)})
 
 
 def test_models_that_were_declined_or_are_not_wanted_leave_no_branch(gateway: Gateway) -> None:
     with_training(gateway)
     desired, proposer = gateway.poll(), gateway.proposer()
     assert isinstance(proposer.propose_models(desired, trained(), AT), Proposed)
-    assert proposer.withdraw_models(TrainingId("nightly")) is None
+    assert proposer.withdraw_models("training_nightly") is None
     assert "training_nightly" not in gateway.forge.git("for-each-ref", cwd=gateway.forge.bare)
     made = proposer.propose_models(desired, trained(), AT)
     assert isinstance(made, Proposed)
     gateway.forge.git("push", "--quiet", "origin", ":propose/north/training_nightly")
     assert proposer.propose_models(desired, trained(), AT) == DeclinedProposal(made.commit, made.target)
-    proposer.forget_models(TrainingId("nightly"))
+    proposer.forget_models("training_nightly")
     assert isinstance(proposer.propose_models(desired, trained(), AT), Proposed)
 
 
