@@ -28,6 +28,7 @@ from reconciler.model import (
     Gateway,
     GatewayId,
     Model,
+    ModelPool,
     ModelRef,
     Needs,
     ProposalMode,
@@ -81,7 +82,9 @@ def desired_state() -> Desired:
     models = [replace(filled(Model), ref=ref, pool_only=ref == POOL, parameters=parameters) for ref in (OLD, NEW, POOL)]
     models.append(replace(filled(Model), ref=FOREIGN, pool_only=False, parameters=parameters))
     everything = Selector()
-    kind = replace(filled(DeviceType), name=TypeId("sensor"), operators=frozenset({"x"}), slot_bytes=9, arena_bytes=9)
+    kind = replace(
+        filled(DeviceType), name=TypeId("sensor"), operators=frozenset({"x", "LEARN"}), slot_bytes=9, arena_bytes=9
+    )
     devices = [
         replace(filled(Device), name=DeviceId("pump-1"), type=kind.name),
         replace(filled(Device), name=DeviceId("pump-2"), type=kind.name, link=filled(SerialAddress)),
@@ -97,6 +100,7 @@ def desired_state() -> Desired:
         rollout=PUMPS,
         gateway=NORTH,
         candidates=CandidateRules(("forest",), ThresholdRange(0.55, 0.65, 0.05)),
+        pool=replace(filled(ModelPool), local=False),
         propose=ProposalMode.BRANCH,
         suspend=False,
     )
@@ -302,6 +306,19 @@ def test_a_training_that_does_not_propose_grants_nothing(change: dict[str, Any])
     training = replace(EVERYTHING.trainings[TrainingId("nightly")], **change)
     before = replace(EVERYTHING, trainings={training.name: training})
     assert find_change(before, with_model(before, trained()), grant_of(before, NORTH)) == "it adds model trained@4"
+
+
+def test_new_versions_of_candidates_are_in_scope_if_forests_of_devices_vote() -> None:
+    contest = EVERYTHING.contests[ContestId("pumps")]
+    local = replace(contest, pool=replace(contest.pool, local=True))
+    before = replace(EVERYTHING, contests={local.name: local})
+    after = with_model(before, trained("forest"))
+    assert isinstance(find_change(before, after, grant_of(before, NORTH)), GrantedChange)
+    assert find_change(before, after, grant_of(before, SOUTH)) == "it adds model forest@4"
+    other = with_model(before, trained("net"))
+    assert find_change(before, other, grant_of(before, NORTH)) == "it adds model net@4"
+    odd = with_model(before, replace(trained("forest"), pool_only=True))
+    assert "with fields that no training sets" in str(find_change(before, odd, grant_of(before, NORTH)))
 
 
 def test_a_trained_model_has_the_fields_that_a_training_sets_and_no_other() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.knowledge.reader import NoKnowledge, read_knowledge
-from reconciler.knowledge.records import LogPosition, Round, SampleContext
+from reconciler.knowledge.records import LearnedForest, LogPosition, Round, SampleContext
 from reconciler.knowledge.schema import KnowledgeUnusable
 from reconciler.knowledge.writer import KnowledgeWriter
 from reconciler.model import DeviceId, Digest, ModelRef, Version
@@ -117,6 +117,26 @@ def test_a_kill_loses_nothing_that_was_committed(path: Path, after: int) -> None
     assert stored(knowledge) == list(range(cursor))
     assert cursor > last
     knowledge.close()
+
+
+def learned(seed: int, device: DeviceId = PUMP) -> LearnedForest:
+    starter = ModelRef("forest", Version("1"))
+    digests = (Digest(f"{seed:064x}"), seed, bytes([seed]) * 32)
+    return LearnedForest(device, CONTEST, starter, *digests, 600, 3, b"pack" * seed, NOON + timedelta(seconds=seed))
+
+
+def test_a_device_has_one_forest_which_is_forgotten_with_its_samples(path: Path) -> None:
+    knowledge = KnowledgeWriter(path)
+    other = learned(2, DeviceId("pump-2"))
+    for each in (learned(1), other, learned(3)):
+        knowledge.save_learned(each)
+    knowledge.close()
+    again = KnowledgeWriter(path)
+    assert again.learned_forests() == [learned(3), other]
+    assert again.learned_forest(PUMP) == learned(3)
+    again.forget(PUMP)
+    assert again.learned_forests() == [other]
+    again.close()
 
 
 def test_a_damaged_file_is_set_aside_and_a_new_one_begins(path: Path) -> None:

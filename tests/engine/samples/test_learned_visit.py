@@ -155,7 +155,7 @@ def test_another_starter_and_a_device_that_does_not_learn_give_nothing(line: Lea
 
 
 def test_a_forest_that_does_not_grow_from_the_rows_is_not_kept(line: LearningLine) -> None:
-    """A row that was overwritten in flash after the forest had grown: what the device decides by is not what it shows."""
+    """A row is overwritten in flash after the forest has grown: what the device decides by is not what it shows."""
     line.teach()
     region = line.agent.geometry.regions()["rows"]
     first = struct.pack("<3H", *(value ^ 1 for value in line.rows[0]))
