@@ -18,6 +18,7 @@ from reconciler.devices.reports import Flag
 from reconciler.engine.delivery.deliveries import Delivered
 from reconciler.engine.observed.summaries import Total
 from reconciler.report.conditions import Status
+from reconciler.report.learning import LEARNING
 
 AGGREGATE_EVERY_S = 30.0  # metrics that need a look at every device are cached for this long
 
@@ -118,6 +119,18 @@ class Metrics(Collector):
         for reason, count in sorted(reasons.items()):
             devices.add_metric([reason], count)
         yield devices
+        states = Counter(
+            each.reason
+            for device in self._engine.statuses.devices
+            for each in device.conditions
+            if each.type == LEARNING
+        )
+        learning = GaugeMetricFamily(
+            "tinyfleet_devices_learning", "Devices that learn, by the reason of Learning", labels=["reason"]
+        )
+        for reason, count in sorted(states.items()):
+            learning.add_metric([reason], count)
+        yield learning
         flags = GaugeMetricFamily("tinyfleet_device_flags", "Devices that raise an error flag", labels=["flag"])
         for flag in Flag:
             flags.add_metric([str(flag.name).lower()], self._flags[flag.name or ""])

@@ -60,7 +60,7 @@ class LearnedFetch:
             return malformed
 
     async def _head(self) -> bytes | Rejected | Lost:
-        """Ask for the head alone. It is not signed: whoever changes it on the way delays a fetch, and no more."""
+        """Ask for the head alone. It is not signed: a change of it on the way delays a fetch, and no more."""
         piece = await self._session.pull(self._device, Pull(SampleSpace.FOREST, 0, FOREST_HEAD_BYTES))
         self.used_bytes += QUESTION_BYTES
         if not isinstance(piece, Piece):

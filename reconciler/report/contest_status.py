@@ -16,7 +16,7 @@ from reconciler.report.conditions import Condition, Conditions, Status, carry_ov
 from reconciler.report.contest_figures import ContestFigures
 from reconciler.report.device_status import PassStamp
 
-PRIORITY = ("KnowledgeKept", "Voting", "Proposed", "ChampionSound", "Collecting")
+PRIORITY = ("KnowledgeKept", "Voting", "Proposed", "ChampionSound", "Collecting", "LocalForests")
 MAX_NAMES = 5
 MEBIBYTE = 1024 * 1024
 
@@ -61,6 +61,16 @@ class ProposalFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalForestFacts:
+    """What became of forests that devices of the contest have grown."""
+
+    voting: int
+    branch: str
+    target: str = ""  # what the branch proposes
+    not_pushed: str = ""  # why it could not be pushed
+
+
+@dataclass(frozen=True, slots=True)
 class ContestReport:
     """The results of a pass for one contest."""
 
@@ -69,6 +79,7 @@ class ContestReport:
     voting: VotingFacts
     knowledge: KnowledgeFacts
     proposal: ProposalFacts
+    local: LocalForestFacts | None = None  # None: the contest does not ask for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,7 @@ def contest_status(report: ContestReport, stamp: PassStamp, previous: ContestSta
         condition("Proposed", *_proposed(report.figures, report.proposal)),
         condition("ChampionSound", *_sound(report.figures)),
         condition("Collecting", *_collecting(report.collection)),
+        *([condition("LocalForests", *_local(report.local))] if report.local is not None else []),
     )
     before = previous.conditions if previous is not None else ()
     kept = carry_over(parts, before)
@@ -133,6 +145,16 @@ def _collecting(facts: CollectionFacts) -> Part:
         message = f"samples wait, because the share of the line's time is spent: {_some(facts.busy_lines)}"
         return Status.FALSE, "LineBudgetSpent", message
     return Status.TRUE, "Gathering", f"Samples of {_counted(facts.devices, 'device')} are fetched."
+
+
+def _local(facts: LocalForestFacts) -> Part:
+    if facts.not_pushed:
+        return Status.FALSE, "LocalForestNotPushed", f"{facts.branch} could not be pushed: {facts.not_pushed}"
+    if facts.target:
+        return Status.TRUE, "LocalForestProposed", f"{facts.branch} proposes {facts.target}, as a device has grown it."
+    if facts.voting:
+        return Status.TRUE, "LocalForestsVote", f"{_counted(facts.voting, 'forest')} that devices have grown vote."
+    return Status.TRUE, "NoLocalForest", "No device has grown a forest of its own yet."
 
 
 def _voting(facts: VotingFacts) -> Part:

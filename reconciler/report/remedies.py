@@ -40,6 +40,7 @@ _WAIT: Mapping[str, str] = {
     "CoolingDown": "wait, or change the rollout by hand",
     "Suspended": "set suspend: false when ready",
     "LineBudgetSpent": "wait, or raise lineShare; deliveries go first in any case",
+    "LearningNotReported": "wait for its next report",
     "NotBuilt": "nothing; it is built when a rollout needs it",
     "NotReleased": "wait; see the rollout",
     "NotConfigured": "wait; see the rollout",
@@ -73,6 +74,10 @@ _DEVICES: Mapping[str, str] = {
     "HeldFailureBudget": "look at the devices that failed, then commit a better model or a larger budget",
     "GateFailed": "look at the gate in the message, then commit a better model",
     "Quarantined": "commit a better model; this one is not retried on the device until Git changes",
+    "ForestDiscarded": (
+        "raise mostAnomalous or the threshold, or look at the machine; then change learn-generation in the rollout, and "
+        "the device learns again"
+    ),
 }
 _ROLLOUTS: Mapping[str, str] = {
     "FailureBudgetSpent": (
@@ -178,6 +183,7 @@ _CONTESTS: Mapping[str, str] = {
     ),
     "Declined": "nothing, or take the candidate out of the contest",
     "NotPushed": "check that the gateway may push the branch; it is tried again",
+    "LocalForestNotPushed": "check that the gateway may push the branch; it is tried again",
     "ProposeNever": "change the rollout by hand, or set propose: branch",
     "NoSuccessor": "add candidates or thresholds to the contest, or train a model",
     "Flapping": "look at the windows, label some, and change the rollout by hand",

@@ -20,6 +20,7 @@ from reconciler.engine.clock import Clock
 from reconciler.engine.desired.gateway_scope import GatewayScope
 from reconciler.engine.links import Links
 from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.proposals.proposer import learned_branch
 from reconciler.engine.samples.ballot import readable_layout
 from reconciler.engine.samples.collector import SampleCollector
 from reconciler.engine.samples.contest_facts import ContestMemory, facts_of, rounds_of
@@ -51,6 +52,7 @@ from reconciler.report.contest_status import (
     CollectionFacts,
     ContestReport,
     KnowledgeFacts,
+    LocalForestFacts,
     ProposalFacts,
     VotingFacts,
 )
@@ -340,7 +342,15 @@ class ContestStation:
             VotingFacts(len(own.voters), contest.pool.quorum, failing),
             knowledge,
             proposal,
+            self._local_facts(own),
         )
+
+    def _local_facts(self, own: OwnContest) -> LocalForestFacts | None:
+        name = own.contest.name
+        branch = f"propose/{self._ports.name}/{learned_branch(name)}"
+        if not own.contest.pool.local:
+            return None
+        return LocalForestFacts(len(own.local), branch, self.learned.target_of(name), self.learned.trouble_of(name))
 
 
 def _without_knowledge(
