@@ -200,7 +200,7 @@ class BuildPipeline:
                 )
 
     def _compile(self) -> CandidatePack:
-        if self._recipe.stage is not None and not self._recipe.source.name.endswith(NETWORK_SUFFIXES):
+        if self._is_stage and not self._recipe.source.name.endswith(NETWORK_SUFFIXES):
             raise BuildFailed("only a network can be cut into stages of a pipeline")
         name, data = self._recipe.source.name, self._files[self._recipe.source.sha256]
         refuse_pickle(name, data)
@@ -254,8 +254,8 @@ class BuildPipeline:
 
         self._progress("plan")
         recipe = self._recipe
-        if recipe.stage is not None:
-            return self._stage(model, recipe.stage)
+        if self._is_stage:
+            return self._stage(model)
         mode = _HEAD_MODES[recipe.decide] if recipe.decide else None
         limits = DeviceLimits(recipe.target.pack_format, recipe.target.arena_bytes)
         without_head = build_network(model, limits=limits)
@@ -284,20 +284,35 @@ class BuildPipeline:
         figures = {"arena_lower_bound": network.placement.lower_bound, "model_bytes": len(model)}
         return CandidatePack(network.data, predictor.predict, figures, network.notes)
 
-    def _stage(self, model: bytes, part: StageOf) -> CandidatePack:
-        """Build a part of a network. Its figures say which tensors of the network it reads and gives."""
+    @property
+    def _is_stage(self) -> bool:
+        return self._recipe.stage is not None or self._recipe.cut is not None
+
+    def _stage(self, model: bytes) -> CandidatePack:
+        """Build a part of a network. Its figures say which it is, and what it reads and gives."""
+        from reconciler.compiler.stages.automatic_cut import PlacedNetwork, order_notes  # noqa: PLC0415 - as above
         from reconciler.compiler.stages.cut_network import CutNetwork  # noqa: PLC0415 - as above
         from reconciler.compiler.tflite.network_pack import DeviceLimits  # noqa: PLC0415
 
         network = CutNetwork(model)
-        end = network.operators if part.end is None else part.end
-        if not part.first < end <= network.operators:
+        notes = network.notes
+        if (cut := self._recipe.cut) is not None:
+            self._progress("cut")
+            placed = PlacedNetwork(network, cut.places)
+            found = placed.cuts(cut.objective)
+            first, end = found.stages[cut.number - 1].first, found.stages[cut.number - 1].end
+            notes = (*notes, *order_notes(found, placed.in_any_order(cut.objective), cut.objective))
+        else:
+            part = self._recipe.stage or StageOf()
+            first, end = part.first, network.operators if part.end is None else part.end
+        if not first < end <= network.operators:
             raise BuildFailed(
-                f"the model has {network.operators} operators, so no stage goes from {part.first} to {end}: "
+                f"the model has {network.operators} operators, so no stage goes from {first} to {end}: "
                 "correct `end` in the pipeline's stages"
             )
         limits = DeviceLimits(self._recipe.target.pack_format, self._recipe.target.arena_bytes)
-        stage = network.stage(part.first, end, limits)
+        stage = network.stage(first, end, limits)
+        inputs, outputs = decode_io(disassemble(stage.data).section(SectionId.IO))
         sides = {"input": stage.inputs, "output": stage.outputs, "network_input": network.inputs}
         sides["network_output"] = network.outputs
         figures = {
@@ -305,7 +320,10 @@ class BuildPipeline:
             for side, tensors in sides.items()
             for place, tensor in enumerate(tensors)
         }
-        return CandidatePack(stage.data, _no_predictions_of_stages, figures, network.notes)
+        figures |= {f"input_{place}_bytes": item.nbytes for place, item in enumerate(inputs)}
+        figures |= {f"output_{place}_bytes": item.nbytes for place, item in enumerate(outputs)}
+        figures |= {"first_operator": first, "end_operator": end}
+        return CandidatePack(stage.data, _no_predictions_of_stages, figures, notes)
 
     def _limit(self, without_head: bytes, mode: DecisionMode | None) -> tuple[Parameter, ...]:
         values = self._parameters

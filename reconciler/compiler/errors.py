@@ -7,6 +7,7 @@ Invalid
     ├── OperatorUnsupported  packs lack an operator; names it, where it is, and what to use instead
     ├── RuntimeUnsupported   packages for MicroPython can't hold this kind of model
     ├── DoesNotFit           the model exceeds a limit of the pack format or of the device type
+    ├── NoPlacement          no cuts let the stages of a pipeline fit their devices
     ├── BuildGateFailed      a figure missed its limit
     └── PackMalformed        the bytes are not a complete, valid pack
 Unusable
@@ -46,6 +47,12 @@ class DoesNotFit(BuildFailed):
     """The model exceeds a limit of the pack format or of the device type."""
 
     reason = "DoesNotFit"
+
+
+class NoPlacement(BuildFailed):
+    """A network can't be cut so that the stages of its pipeline fit their devices."""
+
+    reason = "NoPlacement"
 
 
 class BuildGateFailed(BuildFailed):

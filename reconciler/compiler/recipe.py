@@ -11,11 +11,25 @@ from typing import Any
 
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.pack.pack_format import FORMAT_VERSION
-from reconciler.model import Decide, DeviceType, FeatureOf, LearnSpec, Model, ModelSource, Runtime, StageOf, TrainSpec
+from reconciler.model import (
+    CLOCK_LABEL,
+    AutomaticCut,
+    Decide,
+    DeviceType,
+    FeatureOf,
+    LearnSpec,
+    Model,
+    ModelSource,
+    PipelineObjective,
+    Runtime,
+    StageModel,
+    StageOf,
+    StagePlace,
+    TrainSpec,
+)
 
 # Raise it whenever the same recipe would give different bytes: existing artifacts are then built again.
 BUILDER_VERSION = 1
-CLOCK_LABEL = "clock-mhz"  # a label of the device type, for estimates of inference time
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,7 @@ class Recipe:
     output_shapes: tuple[tuple[int, ...], ...] = ()
     stage: StageOf | None = None  # None: all of the network
     learn: LearnSpec | None = None  # None: devices do not learn
+    cut: AutomaticCut | None = None  # a stage whose part of the network the build decides
 
     def files(self) -> tuple[File, ...]:
         """Return all files that the build reads."""
@@ -77,7 +92,7 @@ class Recipe:
     def to_json(self) -> bytes:
         """Return the canonical JSON."""
         content = {**asdict(self), "builder": BUILDER_VERSION, "format": FORMAT_VERSION}
-        for name in ("stage", "learn"):
+        for name in ("stage", "learn", "cut"):
             if content[name] is None:
                 del content[name]  # recipes without one keep their digest
         if self.target.runtime is Runtime.C:
@@ -111,6 +126,7 @@ def recipe_of(model: Model, device_type: DeviceType) -> Recipe:
         output_shapes=tuple(item.shape for item in model.outputs),
         stage=model.stage,
         learn=model.learn,
+        cut=model.cut if isinstance(model, StageModel) else None,
     )
 
 
@@ -164,7 +180,13 @@ def recipe_from_json(data: bytes) -> Recipe:
         output_shapes=tuple(tuple(shape) for shape in raw["output_shapes"]),
         stage=StageOf(**raw["stage"]) if "stage" in raw else None,
         learn=LearnSpec(**raw["learn"]) if "learn" in raw else None,
+        cut=_cut_from_json(raw["cut"]) if "cut" in raw else None,
     )
+
+
+def _cut_from_json(raw: Mapping[str, Any]) -> AutomaticCut:
+    places = tuple(StagePlace(**{**place, "operators": tuple(place["operators"])}) for place in raw["places"])
+    return AutomaticCut(raw["number"], places, PipelineObjective(raw["objective"]))
 
 
 def _target_from_json(raw: Mapping[str, Any]) -> BuildTarget:

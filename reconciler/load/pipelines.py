@@ -8,21 +8,28 @@ to know nothing about pipelines.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 
 from reconciler.load.document_index import DocumentIndex, Origin, RepositoryProblem, cap_alike
 from reconciler.load.ownership import SelectorIndex
 from reconciler.load.references import DocumentReference
 from reconciler.model import (
+    CLOCK_LABEL,
+    AutomaticCut,
     DeviceId,
     Model,
     ModelRef,
     Pipeline,
     PipelineId,
+    PipelineStage,
     Rollout,
     RolloutId,
     Selector,
+    SerialAddress,
+    StageModel,
     StageOf,
+    StagePlace,
 )
 from reconciler.model.pipelines import stage_name
 from reconciler.validation.problems import JsonPath, Rule, quoted_list
@@ -38,12 +45,18 @@ def check_pipelines(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
 
 def stage_models(documents: DocumentIndex) -> Mapping[ModelRef, Model]:
     """Return the models of all stages."""
-    made = {}
+    made: dict[ModelRef, Model] = {}
     for pipeline in documents.pipelines.values():
-        whole = documents.models[pipeline.model]
-        for number, part in enumerate(_parts(pipeline), start=1):
-            ref = ModelRef(stage_name(pipeline.name, number), pipeline.model.version)
-            made[ref] = replace(whole, ref=ref, stage=part, inputs=(), outputs=(), decide=None, gates=(), parameters={})
+        whole = replace(documents.models[pipeline.model], inputs=(), outputs=(), decide=None, gates=(), parameters={})
+        refs = [ModelRef(stage_name(pipeline.name, number), pipeline.model.version) for number in _numbers(pipeline)]
+        if pipeline.is_cut_automatically:
+            fields = {each.name: getattr(whole, each.name) for each in dataclass_fields(whole)}
+            places = tuple(_place(documents, stage) for stage in pipeline.stages)
+            for number, ref in enumerate(refs, start=1):
+                cut = AutomaticCut(number, places, pipeline.objective)
+                made[ref] = StageModel(**{**fields, "ref": ref}, cut=cut)
+        else:
+            made |= {ref: replace(whole, ref=ref, stage=part) for ref, part in zip(refs, _parts(pipeline), strict=True)}
     return made
 
 
@@ -56,6 +69,22 @@ def stage_rollouts(documents: DocumentIndex) -> Mapping[RolloutId, Rollout]:
             ref = ModelRef(name, pipeline.model.version)
             made[name] = Rollout(name, ref, Selector(devices=stage.devices), pipeline.priority)
     return made
+
+
+def _numbers(pipeline: Pipeline) -> range:
+    return range(1, len(pipeline.stages) + 1)
+
+
+def _place(documents: DocumentIndex, stage: PipelineStage) -> StagePlace:
+    """Return what the cuts depend on of a stage's first device; its spares have the same type."""
+    device = documents.devices[stage.devices[0]]
+    kind = documents.types[device.type]
+    serial = device.link if isinstance(device.link, SerialAddress) else None
+    place = StagePlace(
+        kind.name, kind.architecture, kind.slot_bytes, kind.arena_bytes, tuple(sorted(kind.operators)),
+        kind.pack_format, kind.labels.get(CLOCK_LABEL),
+    )  # fmt: skip
+    return place if serial is None else replace(place, line=serial.port, baud=serial.baud)
 
 
 def _parts(pipeline: Pipeline) -> list[StageOf]:
@@ -90,12 +119,14 @@ def _model(documents: DocumentIndex, origin: Origin, pipeline: Pipeline) -> Iter
 
 
 def _cuts(origin: Origin, pipeline: Pipeline) -> Iterator[RepositoryProblem]:
+    if pipeline.is_cut_automatically:
+        return
     last = len(pipeline.stages) - 1
     reached = 0
     for number, stage in enumerate(pipeline.stages):
         if stage.end is None and number < last:
             message = "only the last stage goes to the end of the model"
-            hint = "add `end`, the number of operators before the cut behind this stage"
+            hint = "add `end`, the number of operators before the cut behind this stage, or leave it out in all stages"
             yield RepositoryProblem(origin, (*STAGES, number), Rule.CONFLICTING_VALUES, message, hint)
         if stage.end is not None and stage.end <= reached:
             message = f"`end` {stage.end} is not behind the stage before, which ends at {reached}"

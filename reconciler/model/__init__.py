@@ -46,6 +46,7 @@ from reconciler.model.digests import (
     short_digest_to_bytes,
 )
 from reconciler.model.fleet import (
+    CLOCK_LABEL,
     Device,
     DeviceLink,
     DeviceType,
@@ -96,6 +97,7 @@ from reconciler.model.models import (
     ModelSource,
     Needs,
     QuantizeSpec,
+    StageModel,
     TensorDescriptor,
     TrainSpec,
 )
@@ -131,7 +133,15 @@ from reconciler.model.observed import (
     Scores,
 )
 from reconciler.model.payload_encoding import PayloadEncoding
-from reconciler.model.pipelines import Pipeline, PipelineStage, Recovery, StageOf
+from reconciler.model.pipelines import (
+    AutomaticCut,
+    Pipeline,
+    PipelineObjective,
+    PipelineStage,
+    Recovery,
+    StageOf,
+    StagePlace,
+)
 from reconciler.model.rollouts import (
     Desired,
     FailureBudget,
@@ -164,6 +174,7 @@ from reconciler.model.trainings import (
 
 __all__ = [
     "CLASSIFIERS",
+    "CLOCK_LABEL",
     "LEARN_GENERATION",
     "LEARN_OPERATOR",
     "SHORT_DIGEST_BYTES",
@@ -172,6 +183,7 @@ __all__ = [
     "ActivatePrebaked",
     "Artifact",
     "ArtifactKey",
+    "AutomaticCut",
     "Before",
     "Blocked",
     "BlockedReason",
@@ -250,6 +262,7 @@ __all__ = [
     "Phase",
     "Pipeline",
     "PipelineId",
+    "PipelineObjective",
     "PipelineStage",
     "ProposalMode",
     "Quantization",
@@ -276,7 +289,9 @@ __all__ = [
     "SerialAddress",
     "SerialLine",
     "ShortDigest",
+    "StageModel",
     "StageOf",
+    "StagePlace",
     "TensorDescriptor",
     "ThresholdRange",
     "Tie",

@@ -143,6 +143,9 @@ class FlashMap:
     chip: str | None = None  # the name that esptool uses; None: esptool cannot write it
 
 
+CLOCK_LABEL = "clock-mhz"  # a label of a device type, for estimates of inference time
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceType:
     """A device type: what its devices can hold and run."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from reconciler.model.digests import Digest
 from reconciler.model.names import GatewayId, Labels, ModelRef, Parameters
-from reconciler.model.pipelines import StageOf
+from reconciler.model.pipelines import AutomaticCut, StageOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +125,10 @@ class Model:
     pool_only: bool = False  # it evaluates on a gateway and is never built for a device
     follow: FollowedReference | None = None  # None: people add new versions
     labels: Labels = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StageModel(Model):
+    """The model of a stage whose pipeline leaves it open where its network is cut."""
+
+    cut: AutomaticCut | None = None

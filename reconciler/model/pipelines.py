@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from reconciler.model.names import DeviceId, Labels, ModelRef, PipelineId
+from reconciler.model.names import DeviceId, Labels, ModelRef, PipelineId, TypeId
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,37 @@ class PipelineStage:
     end: int | None = None
 
 
+class PipelineObjective(StrEnum):
+    """What automatic cuts minimize: the time to one result, or the time between two."""
+
+    LATENCY = "latency"
+    THROUGHPUT = "throughput"
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlace:
+    """What a cut depends on of the devices of one stage."""
+
+    type: TypeId
+    architecture: str
+    slot_bytes: int
+    arena_bytes: int
+    operators: tuple[str, ...]
+    pack_format: int
+    clock: str | None  # MHz, as the label of the type has it
+    line: str | None = None  # the serial line that the first device shares; None: it is behind a broker
+    baud: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AutomaticCut:
+    """One stage of a network that is cut where it is best for the places of all its stages."""
+
+    number: int  # from 1
+    places: tuple[StagePlace, ...]  # of all stages, in order
+    objective: PipelineObjective = PipelineObjective.LATENCY
+
+
 class Recovery(StrEnum):
     """What may run a stage while the device that should run it does not answer."""
 
@@ -39,6 +70,7 @@ class Pipeline:
     name: PipelineId
     model: ModelRef
     stages: tuple[PipelineStage, ...]
+    objective: PipelineObjective = PipelineObjective.LATENCY  # of cuts that the document leaves out
     priority: int = 0
     deadline_s: int = 10
     in_flight: int = 4
@@ -46,6 +78,11 @@ class Pipeline:
     heal_after_s: int = 30
     recovery: tuple[Recovery, ...] = (Recovery.SPARE, Recovery.STAND_IN)
     labels: Labels = field(default_factory=dict)
+
+    @property
+    def is_cut_automatically(self) -> bool:
+        """Return whether the document leaves out all cuts between its stages."""
+        return len(self.stages) > 1 and all(stage.end is None for stage in self.stages)
 
 
 def stage_name(pipeline: PipelineId, number: int) -> str:

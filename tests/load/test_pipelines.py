@@ -8,7 +8,18 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.model import DeviceId, ModelRef, PipelineId, Recovery, RolloutId, Selector, StageOf, Version
+from reconciler.model import (
+    DeviceId,
+    ModelRef,
+    PipelineId,
+    PipelineObjective,
+    Recovery,
+    RolloutId,
+    Selector,
+    StageModel,
+    StageOf,
+    Version,
+)
 from reconciler.validation.problems import Rule
 from tests.load.repo import Repo
 
@@ -44,7 +55,7 @@ BROKEN: dict[str, Case] = {
     "unknown device": (rewrite(stages=STAGES.replace("pump-2", "pump-9")), Rule.UNRESOLVED_REFERENCE, 9, "$.spec.stages[1].devices[0]", "there is no Device"),
     "a device in two stages": (rewrite(stages=STAGES.replace("pump-2", "pump-1")), Rule.OVERLAPPING_ROLLOUTS, 9, "$.spec.stages[1].devices[0]", "the pipeline `line`"),
     "the priority of a rollout": (rewrite(more="  priority: 0\n"), Rule.OVERLAPPING_ROLLOUTS, 8, "$.spec.stages[0].devices[0]", "the rollout `canary`"),
-    "no cut": (rewrite(stages=STAGES.replace("end: 3, ", "")), Rule.CONFLICTING_VALUES, 8, "$.spec.stages[0]", "only the last stage"),
+    "no cut": (rewrite(stages=STAGES.replace("end: 3, ", "").replace("{devices: [pump-2]", "{end: 3, devices: [pump-2]")), Rule.CONFLICTING_VALUES, 8, "$.spec.stages[0]", "only the last stage"),
     "cuts out of order": (rewrite(stages=STAGES.replace("{devices: [pump-2]", "{end: 3, devices: [pump-2]")), Rule.CONFLICTING_VALUES, 9, "$.spec.stages[1].end", "which ends at 3"),
     "two gateways": (add_gateway, Rule.CONFLICTING_VALUES, 8, "$.spec.stages", "`hall`, `yard`"),
     "a long name": (rewrite(name="l" * 60), Rule.CONFLICTING_VALUES, 3, "$.metadata.name", "too long"),
@@ -83,6 +94,22 @@ def test_each_stage_is_a_model_with_a_rollout(checked: Repo) -> None:
         Selector(devices=(DeviceId(name),)) for name in ("pump-1", "pump-2")
     ]
     assert [(rollout.model, rollout.priority) for rollout in rollouts] == [(ref, 7) for ref in refs]
+
+
+def test_without_any_cut_the_build_decides_for_the_devices_of_all_stages(checked: Repo) -> None:
+    more = "  objective: throughput\n  priority: 7\n"
+    rewrite(stages=STAGES.replace("end: 3, ", ""), more=more)(checked)
+    desired = checked.load().desired
+    assert desired is not None
+    models = [desired.models[ModelRef(f"line-stage-{number}", Version("1.0.0"))] for number in (1, 2)]
+    cuts = [model.cut for model in models if isinstance(model, StageModel)]
+    assert [cut and (cut.number, cut.objective) for cut in cuts] == [
+        (1, PipelineObjective.THROUGHPUT),
+        (2, PipelineObjective.THROUGHPUT),
+    ]
+    kind = desired.types[desired.devices[DeviceId("pump-1")].type]
+    assert cuts[0] is not None
+    assert [(place.type, place.slot_bytes) for place in cuts[0].places] == [(kind.name, kind.slot_bytes)] * 2
 
 
 def test_two_pipelines_do_not_share_a_device(checked: Repo) -> None:
