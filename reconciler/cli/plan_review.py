@@ -23,6 +23,8 @@ from reconciler.cli.views.review_markdown import markdown
 from reconciler.load import CheckCache
 from reconciler.load.parallel_check import check_in_parallel
 from reconciler.model import Artifact, ArtifactKey, Commit, Desired, Fleet
+from reconciler.pipeline.changed import changed_pipelines
+from reconciler.pipeline.forecast import PipelineForecast, not_built
 from reconciler.review.formatting import counted, short
 from reconciler.review.reported_state import ReportedState
 from reconciler.review.review import Review, ReviewInputs, review
@@ -113,19 +115,24 @@ def _before(repository: FleetRepository, base: str, after: Desired, cache: Check
 
 
 def _inputs(repository: FleetRepository, change: RevisionRange, before: Desired, after: Desired) -> ReviewInputs:
-    built, size = _built(change.store, before, after)
+    built, size, pipelines = _built(change.store, before, after)
     if change.observed_file is not None:
         observed, _ = read_observed(change.observed_file)
-        return ReviewInputs(ReportedState(), built, size, observed)
-    return ReviewInputs(reported_state_in(repository), built, size)
+        return ReviewInputs(ReportedState(), built, size, observed, pipelines)
+    return ReviewInputs(reported_state_in(repository), built, size, pipelines=pipelines)
 
 
-def _built(store: str | None, before: Desired, after: Desired) -> tuple[Mapping[ArtifactKey, Artifact], PayloadSizer]:
+_Built = tuple[Mapping[ArtifactKey, Artifact], PayloadSizer, tuple[PipelineForecast, ...]]
+
+
+def _built(store: str | None, before: Desired, after: Desired) -> _Built:
     """Look into the build store if one is given. Only then import what reads packs: the import is slow."""
+    changed = changed_pipelines(before, after)
     if store is None:
-        return {}, lambda _transfer: None
+        return {}, lambda _transfer: None, tuple(not_built(each) for each in changed)
     from reconciler.cli.inputs.payload_sizes import PayloadSizes  # noqa: PLC0415 - see above
 
     sizes = PayloadSizes(store, before, after)
     wanted = {rollout.model for rollout in after.rollouts.values()}
-    return sizes.artifacts((ref, kind) for ref in wanted for kind in after.types), sizes.of
+    artifacts = sizes.artifacts((ref, kind) for ref in wanted for kind in after.types)
+    return artifacts, sizes.of, tuple(sizes.forecast(each) for each in changed)

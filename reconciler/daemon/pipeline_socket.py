@@ -84,7 +84,7 @@ async def _answer(station: PipelineStation, request: Mapping[str, Any], data: by
     if "pipeline" not in request:
         return {"pipelines": [_described(name, router) for name, router in sorted(station.routers.items())]}
     result = await station.run(str(request["pipeline"]), data)
-    return {"outputs": result.outputs.hex(), "ran": list(result.ran)}
+    return {"outputs": result.outputs.hex(), "ran": list(result.ran), "exact": result.exact}
 
 
 def _described(name: str, router: PipelineRouter) -> Mapping[str, object]:

@@ -15,27 +15,27 @@ from reconciler.load.document_index import DocumentIndex, Origin, RepositoryProb
 from reconciler.load.ownership import SelectorIndex
 from reconciler.load.references import DocumentReference
 from reconciler.model import (
-    CLOCK_LABEL,
     AutomaticCut,
     DeviceId,
     Model,
     ModelRef,
+    Needs,
     Pipeline,
     PipelineId,
-    PipelineStage,
+    Recovery,
     Rollout,
     RolloutId,
     Selector,
-    SerialAddress,
     StageModel,
     StageOf,
-    StagePlace,
 )
-from reconciler.model.pipelines import stage_name
+from reconciler.model.pipelines import fallback_ref, stage_name
+from reconciler.pipeline.places import place_of
 from reconciler.validation.problems import JsonPath, Rule, quoted_list
 
 NAME_MAX = 63
 STAGES: JsonPath = ("spec", "stages")
+STAGE_NEEDS = Needs(frozenset({"STAGE"}))  # what the document of the whole network declares is not that of a part
 
 
 def check_pipelines(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
@@ -47,16 +47,28 @@ def stage_models(documents: DocumentIndex) -> Mapping[ModelRef, Model]:
     """Return the models of all stages."""
     made: dict[ModelRef, Model] = {}
     for pipeline in documents.pipelines.values():
-        whole = replace(documents.models[pipeline.model], inputs=(), outputs=(), decide=None, gates=(), parameters={})
+        whole = replace(
+            documents.models[pipeline.model],
+            inputs=(),
+            outputs=(),
+            decide=None,
+            gates=(),
+            parameters={},
+            needs=STAGE_NEEDS,
+        )
         refs = [ModelRef(stage_name(pipeline.name, number), pipeline.model.version) for number in _numbers(pipeline)]
         if pipeline.is_cut_automatically:
             fields = {each.name: getattr(whole, each.name) for each in dataclass_fields(whole)}
-            places = tuple(_place(documents, stage) for stage in pipeline.stages)
+            places = tuple(place_of(stage, documents.devices, documents.types) for stage in pipeline.stages)
             for number, ref in enumerate(refs, start=1):
                 cut = AutomaticCut(number, places, pipeline.objective)
                 made[ref] = StageModel(**{**fields, "ref": ref}, cut=cut)
         else:
             made |= {ref: replace(whole, ref=ref, stage=part) for ref, part in zip(refs, _parts(pipeline), strict=True)}
+        if pipeline.fallback is not None:
+            ref = fallback_ref(pipeline.name, pipeline.fallback)
+            small = replace(documents.models[pipeline.fallback.model], ref=ref, stage=StageOf(), needs=STAGE_NEEDS)
+            made[ref] = replace(small, inputs=(), outputs=(), decide=None, gates=(), parameters={})
     return made
 
 
@@ -68,23 +80,15 @@ def stage_rollouts(documents: DocumentIndex) -> Mapping[RolloutId, Rollout]:
             name = RolloutId(stage_name(pipeline.name, number))
             ref = ModelRef(name, pipeline.model.version)
             made[name] = Rollout(name, ref, Selector(devices=stage.devices), pipeline.priority)
+        if pipeline.fallback is not None:
+            ref = fallback_ref(pipeline.name, pipeline.fallback)
+            name = RolloutId(ref.name)
+            made[name] = Rollout(name, ref, Selector(devices=pipeline.fallback.devices), pipeline.priority)
     return made
 
 
 def _numbers(pipeline: Pipeline) -> range:
     return range(1, len(pipeline.stages) + 1)
-
-
-def _place(documents: DocumentIndex, stage: PipelineStage) -> StagePlace:
-    """Return what the cuts depend on of a stage's first device; its spares have the same type."""
-    device = documents.devices[stage.devices[0]]
-    kind = documents.types[device.type]
-    serial = device.link if isinstance(device.link, SerialAddress) else None
-    place = StagePlace(
-        kind.name, kind.architecture, kind.slot_bytes, kind.arena_bytes, tuple(sorted(kind.operators)),
-        kind.pack_format, kind.labels.get(CLOCK_LABEL),
-    )  # fmt: skip
-    return place if serial is None else replace(place, line=serial.port, baud=serial.baud)
 
 
 def _parts(pipeline: Pipeline) -> list[StageOf]:
@@ -107,15 +111,23 @@ def _pipelines(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
 
 
 def _model(documents: DocumentIndex, origin: Origin, pipeline: Pipeline) -> Iterator[RepositoryProblem]:
-    whole = documents.models.get(pipeline.model)
-    if whole is None:
-        where = DocumentReference(documents, origin, ("spec", "model"))
-        yield from where.unresolved("Model", str(pipeline.model), documents.models)
-    elif whole.train is not None or whole.stage is not None:
-        kind = "a forest" if whole.train is not None else "a stage itself"
-        message = f"`{pipeline.model}` is {kind}, so it can't be cut into stages"
-        hint = "name the model of a whole network"
-        yield RepositoryProblem(origin, ("spec", "model"), Rule.CONFLICTING_VALUES, message, hint)
+    named: dict[JsonPath, ModelRef] = {("spec", "model"): pipeline.model}
+    if pipeline.fallback is not None:
+        named["spec", "fallback", "model"] = pipeline.fallback.model
+    elif Recovery.FALLBACK in pipeline.recovery:
+        message = "`recovery` lists `fallback`, but the pipeline has none"
+        hint = "add `fallback` with a model and its devices, or take it out of `recovery`"
+        yield RepositoryProblem(origin, ("spec", "recovery"), Rule.CONFLICTING_VALUES, message, hint)
+    for at, ref in named.items():
+        whole = documents.models.get(ref)
+        if whole is None:
+            where = DocumentReference(documents, origin, at)
+            yield from where.unresolved("Model", str(ref), documents.models)
+        elif whole.train is not None or whole.stage is not None:
+            kind = "a forest" if whole.train is not None else "a stage itself"
+            message = f"`{ref}` is {kind}, so it can't be cut into stages"
+            hint = "name the model of a whole network"
+            yield RepositoryProblem(origin, at, Rule.CONFLICTING_VALUES, message, hint)
 
 
 def _cuts(origin: Origin, pipeline: Pipeline) -> Iterator[RepositoryProblem]:
@@ -138,15 +150,16 @@ def _cuts(origin: Origin, pipeline: Pipeline) -> Iterator[RepositoryProblem]:
 def _names(
     documents: DocumentIndex, origin: Origin, name: PipelineId, pipeline: Pipeline
 ) -> Iterator[RepositoryProblem]:
-    for number in range(1, len(pipeline.stages) + 1):
-        made = stage_name(name, number)
+    names = [stage_name(name, number) for number in _numbers(pipeline)]
+    names += [fallback_ref(name, pipeline.fallback).name] if pipeline.fallback is not None else []
+    for made in names:
         if len(made) > NAME_MAX:
             message = f"the name is too long: its stages are named like `{made}`, with at most {NAME_MAX} characters"
             yield RepositoryProblem(origin, ("metadata", "name"), Rule.CONFLICTING_VALUES, message, "shorten it")
             return
         taken = [ref for ref in documents.models if ref.name == made]
         if taken or RolloutId(made) in documents.rollouts:
-            message = f"the name `{made}` of a stage is that of a model or a rollout in this repository"
+            message = f"the name `{made}` of a part is that of a model or a rollout in this repository"
             yield RepositoryProblem(origin, ("metadata", "name"), Rule.DUPLICATE_NAME, message, "rename one of them")
 
 
@@ -158,30 +171,38 @@ def _devices(
         device: name for name, gateway in documents.gateways.items() for device in index.select(gateway.selector)
     }
     serving = set()
-    for number, stage in enumerate(pipeline.stages):
-        for place, device in enumerate(stage.devices):
-            at = (*STAGES, number, "devices", place)
+    groups = _groups(pipeline)
+    seen: set[DeviceId] = set()
+    for path, devices in groups.items():
+        for place, device in enumerate(devices):
+            at = (*path, place)
             if device not in documents.devices:
                 where = DocumentReference(documents, origin, at)
                 yield from where.unresolved("Device", device, documents.devices)
                 continue
             serving.add(gateways.get(device))
             other = claimed.setdefault((device, pipeline.priority), f"the pipeline `{pipeline.name}`")
-            if other != f"the pipeline `{pipeline.name}`" or _is_named_before(pipeline, number, device):
+            if other != f"the pipeline `{pipeline.name}`" or device in seen:
                 message = f"`{device}` is claimed by {other} as well, with the same priority {pipeline.priority}"
                 hint = "give one of them a higher priority, or take the device out of one"
                 yield RepositoryProblem(origin, at, Rule.OVERLAPPING_ROLLOUTS, message, hint)
-    for number, stage in enumerate(pipeline.stages):
-        types = sorted({documents.devices[each].type for each in stage.devices if each in documents.devices})
+        seen.update(devices)
+    for path, devices in groups.items():
+        types = sorted({documents.devices[each].type for each in devices if each in documents.devices})
         if len(types) > 1:
             message = f"its devices have the types {quoted_list(types)}; those of one stage hold the same pack"
-            at = (*STAGES, number, "devices")
-            yield RepositoryProblem(origin, at, Rule.CONFLICTING_VALUES, message, "use devices of one type")
+            yield RepositoryProblem(origin, path, Rule.CONFLICTING_VALUES, message, "use devices of one type")
     known = sorted(name for name in serving if name is not None)
     if len(known) > 1:
         message = f"its devices belong to the gateways {quoted_list(known)}; one gateway has to route all stages"
         yield RepositoryProblem(origin, STAGES, Rule.CONFLICTING_VALUES, message, "use devices of one gateway")
 
 
-def _is_named_before(pipeline: Pipeline, number: int, device: DeviceId) -> bool:
-    return any(device in stage.devices for stage in pipeline.stages[:number])
+def _groups(pipeline: Pipeline) -> dict[JsonPath, tuple[DeviceId, ...]]:
+    """Return the devices that hold the same pack, by where the document lists them."""
+    groups: dict[JsonPath, tuple[DeviceId, ...]] = {
+        (*STAGES, number, "devices"): stage.devices for number, stage in enumerate(pipeline.stages)
+    }
+    if pipeline.fallback is not None:
+        groups["spec", "fallback", "devices"] = pipeline.fallback.devices
+    return groups

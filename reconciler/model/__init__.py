@@ -136,6 +136,7 @@ from reconciler.model.payload_encoding import PayloadEncoding
 from reconciler.model.pipelines import (
     AutomaticCut,
     Pipeline,
+    PipelineFallback,
     PipelineObjective,
     PipelineStage,
     Recovery,
@@ -261,6 +262,7 @@ __all__ = [
     "PeerReport",
     "Phase",
     "Pipeline",
+    "PipelineFallback",
     "PipelineId",
     "PipelineObjective",
     "PipelineStage",

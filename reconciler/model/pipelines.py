@@ -61,6 +61,15 @@ class Recovery(StrEnum):
 
     SPARE = "spare"  # another device that holds the stage
     STAND_IN = "stand-in"  # the gateway
+    FALLBACK = "fallback"  # another model for the whole pipeline, with other results
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineFallback:
+    """A smaller model that answers in place of the whole pipeline, and the devices that hold it."""
+
+    model: ModelRef
+    devices: tuple[DeviceId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ class Pipeline:
     queue: int = 16  # inputs that may wait; more are refused
     heal_after_s: int = 30
     recovery: tuple[Recovery, ...] = (Recovery.SPARE, Recovery.STAND_IN)
+    fallback: PipelineFallback | None = None
     labels: Labels = field(default_factory=dict)
 
     @property
@@ -88,3 +98,8 @@ class Pipeline:
 def stage_name(pipeline: PipelineId, number: int) -> str:
     """Return the name of the model and the rollout of a stage; the first one has number 1."""
     return f"{pipeline}-stage-{number}"
+
+
+def fallback_ref(pipeline: PipelineId, fallback: PipelineFallback) -> ModelRef:
+    """Return the model, and by its name the rollout, of a pipeline's fallback."""
+    return ModelRef(f"{pipeline}-fallback", fallback.model.version)

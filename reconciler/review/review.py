@@ -22,6 +22,7 @@ from reconciler.model import (
     RolloutId,
     TypeId,
 )
+from reconciler.pipeline.forecast import PipelineForecast
 from reconciler.plan import detailed_plan
 from reconciler.review.affected_devices import AffectedDevice, Impact, impact_of
 from reconciler.review.document_diff import DocumentChange, differences
@@ -86,6 +87,7 @@ class Review:
     risks: tuple[Risk, ...]
     blocked: tuple[BlockedDevices, ...]
     waves: Mapping[DeviceId, tuple[int, str]]  # number and name, for the affected devices
+    pipelines: tuple[PipelineForecast, ...] = ()  # those that the change touches
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class ReviewInputs:
     built: Mapping[ArtifactKey, Artifact]  # of the head's models, from a build store
     size: PayloadSizer
     observed: Observed | None = None  # given explicitly; otherwise reconstructed from the reports
+    pipelines: tuple[PipelineForecast, ...] = ()  # those that the change touches
 
 
 def review(before: Desired, after: Desired, inputs: ReviewInputs, now: datetime) -> Review:
@@ -136,6 +139,7 @@ def review(before: Desired, after: Desired, inputs: ReviewInputs, now: datetime)
         risks=tuple(risks(after, before, reported, impact, reviews, models)),
         blocked=tuple(_blocked(impact)),
         waves=waves,
+        pipelines=inputs.pipelines,
     )
 
 

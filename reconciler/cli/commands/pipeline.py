@@ -8,18 +8,30 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.inputs.artifact_store import default_store, store_option
+from reconciler.cli.inputs.known_names import require_known
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.inputs.pipeline_requests import ask_daemon
+from reconciler.cli.inputs.repositories import open_tree
+from reconciler.cli.interruption import ended_by_one_interrupt
 from reconciler.cli.ordered_group import OrderedGroup
+from reconciler.cli.problem_report import report_problems
 from reconciler.cli.tables_or_json import show_result
-from reconciler.cli.views.pipeline_text import listed_pipelines, ran_stages
+from reconciler.cli.verbosity import progress_printer
+from reconciler.cli.views.pipeline_json import forecast_as_dict
+from reconciler.cli.views.pipeline_text import cut_pipeline, listed_pipelines, ran_stages
+from reconciler.compiler.artifact_store import ArtifactStore
+from reconciler.compiler.service import BuildService
+from reconciler.compiler.source_fetcher import fetcher
+from reconciler.load import load
+from reconciler.model import PipelineId
 
 
 @click.group("pipeline", cls=OrderedGroup)
 def command() -> None:
     """Show the pipelines of this gateway, and run them.
 
-    The daemon has to be running: it holds the sessions with the devices.
+    For `list` and `run` the daemon has to be running: it holds the sessions with the devices.
     """
 
 
@@ -44,15 +56,66 @@ def list_(config_path: Path, output: str) -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A file with the bytes of the model's inputs, one after the other.",
 )
+@click.option("--compare", is_flag=True, help="Also run the model in one piece on this machine, and compare.")
 @config_option
 @output_option
-def run(name: str, input_path: Path, config_path: Path, output: str) -> None:
+@click.pass_context
+def run(  # noqa: PLR0913 (one parameter for each option)
+    context: click.Context, name: str, input_path: Path, config_path: Path, output: str, *, compare: bool
+) -> None:  # fmt: skip
     """Run one input through a pipeline, and show its result and who ran each stage.
 
     A stage whose device does not answer is run by a spare or by the gateway, as the pipeline's document allows. The
-    result is the same in every byte.
+    result is the same in every byte, unless it is that of a `fallback`.
+
+    With --compare, exits with 1 if the model in one piece gives other bytes.
     """
+    data = input_path.read_bytes()
     began_s = time.monotonic()
-    answer = ask_daemon(config_path, {"pipeline": name}, input_path.read_bytes())
+    answer = ask_daemon(config_path, {"pipeline": name}, data)
     result = {**answer, "milliseconds": round(1000 * (time.monotonic() - began_s), 1)}
+    if compare:
+        from reconciler.cli.inputs.whole_model import WholeModel  # noqa: PLC0415 - slow to import, only for this
+
+        outputs, took_s = WholeModel(name, config_path).run(data)
+        equal = outputs.hex() == result["outputs"]
+        result |= {"compared": outputs.hex(), "equal": equal, "comparedMilliseconds": round(1000 * took_s, 1)}
     show_result(output, result, [ran_stages(result)])
+    context.exit(int(not result.get("equal", True)))
+
+
+@command.command("cut", short_help="Build the stages of a pipeline, and show what they need")
+@click.argument("name")
+@click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
+@click.option("--commit", "revision", metavar="REV", help="Build from this commit instead of the files in PATH.")
+@store_option
+@output_option
+@click.pass_context
+def cut(  # noqa: PLR0913 (one parameter for each option)
+    context: click.Context, name: str, path: Path, *, revision: str | None, store: str | None, output: str
+) -> None:  # fmt: skip
+    """Build the stages of a pipeline of the fleet repository in PATH, and show where its model is cut.
+
+    Shows what each stage needs of its devices, the predicted times, and what the death of each device would cost.
+    The daemon and devices are not asked. Exits with 1 if a stage can't be built.
+    """
+    from reconciler.cli.inputs.stage_builds import forecast_from, stage_results  # noqa: PLC0415 - slow to import
+
+    service = BuildService(ArtifactStore(store or default_store()))
+    with open_tree(path, revision) as (tree, commit), ended_by_one_interrupt():
+        loaded = load(tree, commit=commit)
+        if loaded.desired is None:
+            report_problems(loaded.errors, tree)
+            context.exit(1)
+        desired = loaded.desired
+        require_known("pipeline", name, desired.pipelines)
+        pipeline = desired.pipelines[PipelineId(name)]
+        results = stage_results(
+            desired,
+            pipeline,
+            lambda model, recipe: service.build(recipe, fetcher(model, tree), progress_printer(f"{model.ref}: ")),
+        )
+    service.close()
+    found = forecast_from(desired, pipeline, results)
+    notes = list(dict.fromkeys(note for each in results if each is not None for note in each.report.notes))
+    show_result(output, {**forecast_as_dict(found), "notes": notes}, cut_pipeline(found, notes))

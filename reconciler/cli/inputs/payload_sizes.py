@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from reconciler.cli.inputs.stage_builds import forecast_from, stage_results
 from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.build_result import BuildResult
 from reconciler.compiler.payload.payload_encodings import smallest
-from reconciler.compiler.recipe import recipe_of
-from reconciler.model import Artifact, ArtifactKey, Desired, ModelRef, PayloadEncoding, TypeId
+from reconciler.compiler.recipe import Recipe, recipe_of
+from reconciler.model import Artifact, ArtifactKey, Desired, ModelRef, PayloadEncoding, Pipeline, TypeId
+from reconciler.pipeline.forecast import PipelineForecast
 from reconciler.review.transfer_volume import PayloadEstimate, TransferKind
 
 NAMES = {PayloadEncoding.RAW: "raw", PayloadEncoding.HEATSHRINK: "compressed", PayloadEncoding.PATCH: "packed"}
@@ -44,11 +46,18 @@ class PayloadSizes:
         kind = f"patch against {transfer.running}" if payload.against_base else NAMES[payload.encoding]
         return PayloadEstimate(kind, len(payload.data), exact=True)
 
+    def forecast(self, pipeline: Pipeline) -> PipelineForecast:
+        """Predict a pipeline of the head from the builds of its stages."""
+        results = stage_results(self._after, pipeline, lambda _, recipe: self._of(recipe))
+        return forecast_from(self._after, pipeline, results)
+
     def _built(self, desired: Desired, ref: ModelRef, kind: TypeId) -> BuildResult | None:
         model, target = desired.models.get(ref), desired.types.get(kind)
         if model is None or target is None:
             return None
-        recipe = recipe_of(model, target)
+        return self._of(recipe_of(model, target))
+
+    def _of(self, recipe: Recipe) -> BuildResult | None:
         if recipe.digest not in self._known:
             self._known[recipe.digest] = self._store.get(recipe.digest)
         return self._known[recipe.digest]

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from reconciler.cli.views.contest_text import plain_table
+from reconciler.pipeline.forecast import PipelineForecast
 
 
 def listed_pipelines(found: Sequence[Mapping[str, Any]]) -> RenderableType:
@@ -31,4 +32,34 @@ def listed_pipelines(found: Sequence[Mapping[str, Any]]) -> RenderableType:
 def ran_stages(result: Mapping[str, Any]) -> RenderableType:
     """Show a result, and who ran each stage."""
     ran = ", ".join(f"{number} {who}" for number, who in enumerate(result["ran"], start=1))
-    return Text(f"{result['outputs']}\nstages: {ran}; {result['milliseconds']} ms")
+    lines = [result["outputs"], f"stages: {ran}; {result['milliseconds']} ms"]
+    if not result["exact"]:
+        lines.append("this is the result of the fallback, not of the model")
+    if "compared" in result:
+        equal = "the same bytes" if result["equal"] else f"DIFFERENT: {result['compared']}"
+        lines.append(f"the model in one piece: {equal}; {result['comparedMilliseconds']} ms on this machine")
+    return Text("\n".join(lines))
+
+
+def cut_pipeline(found: PipelineForecast, notes: Sequence[str]) -> Iterator[RenderableType]:
+    """Show the stages of a pipeline as they are built, and what the death of each device would cost."""
+    head = (
+        f"{found.name}  {found.model}  predicted latency {found.latency_ms:,.1f} ms, period {found.period_ms:,.1f} ms"
+    )
+    yield Text(head)
+    stages = plain_table("STAGE", "END", "DEVICES", "PACK", "ARENA", "BYTES IN", "BYTES OUT", "BUSY")
+    for stage in found.stages:
+        stages.add_row(
+            str(stage.number), str(stage.end), ", ".join(stage.devices),
+            f"{stage.pack_bytes:,} of {stage.slot_bytes:,}", f"{stage.arena_bytes:,} of {stage.arena_limit_bytes:,}", f"{stage.input_bytes:,}",
+            f"{stage.output_bytes:,}", f"{stage.time.busy_us / 1000:,.1f} ms",
+        )  # fmt: skip
+    yield stages
+    losses = plain_table("IF IT DIES", "STAGE", "RUN BY", "RESULTS", "ONE INPUT WAITS")
+    for loss in found.losses:
+        results = "-" if loss.taken_by is None else "the same bytes" if loss.exact else "of another model"
+        gap = "-" if loss.taken_by is None else f"{loss.gap_ms:,.0f} ms"
+        losses.add_row(loss.device, str(loss.stage), loss.taken_by or "nothing", results, gap)
+    yield losses
+    for note in notes:
+        yield Text(f"note: {note}")

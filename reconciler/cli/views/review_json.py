@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconciler.cli.views.pipeline_json import forecast_as_dict
 from reconciler.cli.views.plan_json import action_fields
 from reconciler.model import DeviceId
 from reconciler.review.forecast import RolloutReview, WaveReview
@@ -46,6 +47,7 @@ def as_dict(review: Review) -> dict[str, Any]:
         "lines": [_line_time(each) for each in review.lines],
         "capacity": [_fit(each) for each in review.fits],
         "risks": [{"code": each.code.value, "subject": each.subject, "message": each.message} for each in review.risks],
+        "pipelines": [forecast_as_dict(each) for each in review.pipelines],
         "blocked": [
             {"reason": each.reason, "rollout": each.rollout, "message": each.message, "devices": list(each.devices)}
             for each in review.blocked

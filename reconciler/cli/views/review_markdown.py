@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from reconciler.cli.views.pipeline_markdown import pipeline_lines
 from reconciler.cli.views.plan_groups import names
 from reconciler.cli.views.plan_markdown import COMMENT_CHARS, escaped
 from reconciler.model import Blocked, Rollout
@@ -233,6 +234,11 @@ def _figure(needed: int) -> str:
     return f"{needed:,}" if needed else "?"
 
 
+def _pipelines(review: Review) -> Iterator[str]:
+    for each in review.pipelines:
+        yield from pipeline_lines(each)
+
+
 def _changes(review: Review) -> Iterator[str]:
     others = [change for change in review.changes if change.document != "Device"]
     devices = Counter(change.kind for change in review.changes if change.document == "Device")
@@ -280,6 +286,7 @@ _SECTIONS: tuple[Callable[[Review], Iterator[str]], ...] = (
     _risks,
     _blocked,
     _waves,
+    _pipelines,
     _lines,
     _payloads,
     _fits,

@@ -14,18 +14,10 @@ from reconciler.model import PipelineObjective, StagePlace
 from reconciler.pipeline.anatomy import Anatomy
 from reconciler.pipeline.ordered_cuts import cuts_in_order, furthest
 from reconciler.pipeline.partition import DeviceClass, Partition, PartitionGoal, partition
-from reconciler.pipeline.stage_time import ASSUMED_MHZ, StageSpeed, stage_time
+from reconciler.pipeline.places import speed_of
+from reconciler.pipeline.stage_time import stage_time
 
 _NAMES = {PipelineObjective.LATENCY: "latency", PipelineObjective.THROUGHPUT: "period"}
-
-
-def speed_of(place: StagePlace) -> StageSpeed:
-    """Return how fast the devices of a stage are."""
-    try:
-        clock_mhz = float(place.clock) if place.clock is not None else ASSUMED_MHZ
-    except ValueError as error:
-        raise BuildFailed(f"device type {place.type}: the clock {place.clock!r} is not a number of MHz") from error
-    return StageSpeed(clock_mhz, place.baud)
 
 
 class PlacedNetwork:
@@ -77,7 +69,11 @@ def _capacity(place: StagePlace) -> StagePlace:
 
 
 def _class(place: StagePlace, anatomy: Anatomy) -> DeviceClass:
-    speed, operators = speed_of(place), frozenset(place.operators)
+    operators = frozenset(place.operators)
+    try:
+        speed = speed_of(place)
+    except ValueError as error:
+        raise BuildFailed(f"device type {place.type}: the clock {place.clock!r} is not a number of MHz") from error
     times = {
         cut: stage_time(segment, speed, CYCLES_PER_INSTRUCTION)
         for cut, segment in anatomy.segments.items()

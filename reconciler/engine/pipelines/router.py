@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from reconciler.engine.pipelines.holder import StageHolder
 from reconciler.errors import Refused, Transient
@@ -48,6 +48,23 @@ class PipelineResult:
 
     outputs: bytes
     ran: tuple[str, ...]
+    exact: bool = True  # False: they are those of the fallback
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedFallback:
+    """The smaller model that may answer in place of all stages, and who holds it."""
+
+    stage: RoutedStage
+    holders: Sequence[StageHolder]
+
+
+class _Answer(NamedTuple):
+    """The outputs of a stage, or of the fallback in place of all that is left."""
+
+    who: str
+    outputs: bytes
+    exact: bool = True
 
 
 @dataclass(slots=True)
@@ -65,12 +82,18 @@ class PipelineRouter:
     """One revision of one pipeline: its route cannot change, so stages of two revisions never mix."""
 
     def __init__(
-        self, pipeline: Pipeline, route: Route, holders: Sequence[Sequence[StageHolder]], stand_in: StandIn
+        self,
+        pipeline: Pipeline,
+        route: Route,
+        holders: Sequence[Sequence[StageHolder]],
+        stand_in: StandIn,
+        fallback: RoutedFallback | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.route = route
         self.holders = holders
         self.tallies = tuple(StageTally() for _ in route.stages)
+        self.fallback = fallback
         self._stand_in = stand_in
         self._in_flight = asyncio.Semaphore(pipeline.in_flight)
         self._begun = 0
@@ -100,25 +123,33 @@ class PipelineRouter:
         tensors = self.route.begin(data)
         ran = []
         for place, stage in enumerate(self.route.stages):
-            who, outputs = await self._run_stage(place, stage, stage.given(tensors))
-            self.tallies[place].count(who)
-            ran.append(who)
-            tensors = stage.with_outputs(tensors, outputs)
+            answer = await self._run_stage(place, stage.given(tensors), data)
+            self.tallies[place].count(answer.who)
+            ran.append(answer.who)
+            if not answer.exact:
+                return PipelineResult(answer.outputs, tuple(ran), exact=False)
+            tensors = stage.with_outputs(tensors, answer.outputs)
         return PipelineResult(self.route.result(tensors), tuple(ran))
 
-    async def _run_stage(self, place: int, stage: RoutedStage, inputs: Sequence[bytes]) -> tuple[str, bytes]:
+    async def _run_stage(self, place: int, inputs: Sequence[bytes], data: bytes) -> _Answer:
+        """Run a stage, or answer the whole input if only the fallback can."""
+        stage = self.route.stages[place]
         first, *spares = self.holders[place]
-        ways: Mapping[Recovery, Sequence[StageHolder]] = {Recovery.SPARE: spares, Recovery.STAND_IN: ()}
-        outputs = await self._ask(first, inputs)
-        if outputs is not None:
-            return first.device, outputs
-        for recovery in self.pipeline.recovery:
+        fallback = self.fallback.holders if self.fallback is not None else ()
+        whole = tuple(self.route.begin(data).values())
+        ways: Mapping[Recovery | None, tuple[Sequence[StageHolder], Sequence[bytes]]] = {
+            None: ((first,), inputs),
+            Recovery.SPARE: (spares, inputs),
+            Recovery.FALLBACK: (fallback, whole),
+        }
+        for recovery in (None, *self.pipeline.recovery):
             if recovery is Recovery.STAND_IN:
-                return GATEWAY, await self._stand_in(stage, inputs)
-            for spare in ways[recovery]:
-                outputs = await self._ask(spare, inputs)
+                return _Answer(GATEWAY, await self._stand_in(stage, inputs))
+            holders, given = ways[recovery]
+            for holder in holders:
+                outputs = await self._ask(holder, given)
                 if outputs is not None:
-                    return spare.device, outputs
+                    return _Answer(holder.device, outputs, recovery is not Recovery.FALLBACK)
         raise PipelineStopped(f"no device answers that holds stage {stage.number}")
 
     async def _ask(self, holder: StageHolder, inputs: Sequence[bytes]) -> bytes | None:

@@ -15,12 +15,12 @@ from reconciler.engine.clock import Clock
 from reconciler.engine.links import Links
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.pipelines.holder import HolderIdentity, HolderPorts, StageHolder
-from reconciler.engine.pipelines.router import PipelineResult, PipelineRouter
+from reconciler.engine.pipelines.router import PipelineResult, PipelineRouter, RoutedFallback
 from reconciler.engine.pipelines.stand_in import GatewayStandIn
 from reconciler.errors import FleetError, Refused, Transient
 from reconciler.model import Artifact, Desired, DeviceId, Digest, ModelRef, Pipeline, PipelineId
-from reconciler.model.pipelines import stage_name
-from reconciler.pipeline.route import RoutedStage, route_of, tensors_named
+from reconciler.model.pipelines import fallback_ref, stage_name
+from reconciler.pipeline.route import Route, RoutedStage, route_of, tensors_named
 from signing.cose import SigningKey
 from signing.identifiers import device_id, vendor_id
 
@@ -81,6 +81,7 @@ class PipelineStation:
             name: each
             for name, each in desired.pipelines.items()
             if all(device in devices for stage in each.stages for device in stage.devices)
+            and (each.fallback is None or all(device in devices for device in each.fallback.devices))
         }
         for name in self._routers.keys() - self._pipelines.keys():
             del self._routers[name]
@@ -100,12 +101,13 @@ class PipelineStation:
         artifacts = self._artifacts(desired, pipeline)
         if artifacts is None:
             return
-        revision: Revision = (pipeline, *(artifact.digest for artifact in artifacts))
+        fallback = self._fallback_artifact(desired, pipeline)
+        revision: Revision = (pipeline, fallback and fallback.digest, *(artifact.digest for artifact in artifacts))
         known = self._routers.get(pipeline.name)
         if known is not None and known[0] == revision:
             return
         try:
-            self._routers[pipeline.name] = revision, self._router(desired, pipeline, artifacts)
+            self._routers[pipeline.name] = revision, self._router(desired, pipeline, artifacts, fallback)
         except FleetError as failure:  # the store has lost a pack: it is built again
             log.warning("%s: %s", pipeline.name, failure)
 
@@ -121,7 +123,17 @@ class PipelineStation:
             found.append(artifact)
         return found
 
-    def _router(self, desired: Desired, pipeline: Pipeline, artifacts: list[Artifact]) -> PipelineRouter:
+    def _fallback_artifact(self, desired: Desired, pipeline: Pipeline) -> Artifact | None:
+        """Return the pack of the fallback; None: there is none, or not yet."""
+        if pipeline.fallback is None:
+            return None
+        ref = fallback_ref(pipeline.name, pipeline.fallback)
+        kind = desired.devices[pipeline.fallback.devices[0]].type
+        return self._ports.artifacts.available(desired).by_key.get((ref, kind))
+
+    def _router(
+        self, desired: Desired, pipeline: Pipeline, artifacts: list[Artifact], fallback: Artifact | None
+    ) -> PipelineRouter:
         catalog = self._ports.artifacts
         stages, packs, holders = [], {}, []
         sizes: dict[int, int] = {}
@@ -135,7 +147,20 @@ class PipelineStation:
             stages.append(stage)
             holders.append([self._holder(desired, device, stage) for device in pipeline.stages[number - 1].devices])
         route = route_of(stages, figures, sizes)
-        return PipelineRouter(pipeline, route, holders, GatewayStandIn(packs).run)
+        smaller = None if fallback is None else self._fallback(desired, pipeline, fallback, route)
+        return PipelineRouter(pipeline, route, holders, GatewayStandIn(packs).run, smaller)
+
+    def _fallback(
+        self, desired: Desired, pipeline: Pipeline, artifact: Artifact, route: Route
+    ) -> RoutedFallback | None:
+        catalog = self._ports.artifacts
+        pack = catalog.pack(desired, artifact)
+        stage = _stage(0, artifact.digest, pack, catalog.figures(desired, artifact))
+        inputs, _ = decode_io(disassemble(pack).section(SectionId.IO))
+        if tuple(item.nbytes for item in inputs) != route.input_bytes or pipeline.fallback is None:
+            log.warning("%s: the fallback takes inputs of another size, so it is never used", pipeline.name)
+            return None
+        return RoutedFallback(stage, [self._holder(desired, device, stage) for device in pipeline.fallback.devices])
 
     def _holder(self, desired: Desired, device: DeviceId, stage: RoutedStage) -> StageHolder:
         ports = self._ports
