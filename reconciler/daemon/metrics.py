@@ -69,6 +69,7 @@ class Metrics(Collector):
         yield from _links(live)
         yield from self._models()
         yield from self._contests()
+        yield from self._pipelines()
 
     def totals(self) -> Sequence[Total]:
         """Return the totals of each pack, at most `AGGREGATE_EVERY_S` old."""
@@ -168,6 +169,35 @@ class Metrics(Collector):
             )
             errors.add_metric([name, "missed"], max((each.missed for each in figures.errors), default=0))
         yield from (condition, windows, errors)
+
+    def _pipelines(self) -> Iterator[Metric]:
+        """Yield what pipelines do. A stage is named by its number: the devices of it change."""
+        condition = GaugeMetricFamily(
+            "tinyfleet_pipeline_condition", "Conditions of pipelines; 1 if True", labels=["pipeline", "type", "reason"]
+        )
+        for name, status in sorted(self._engine.statuses.pipelines.items()):
+            for each in status.conditions:
+                condition.add_metric([name, each.type, each.reason], float(each.status is Status.TRUE))
+        inputs = CounterMetricFamily("tinyfleet_pipeline_inputs", "Inputs of pipelines", labels=["pipeline", "outcome"])
+        runs = CounterMetricFamily(
+            "tinyfleet_pipeline_stage_runs", "Runs of stages, by who ran them", labels=["pipeline", "stage", "by"]
+        )
+        times = GaugeMetricFamily(
+            "tinyfleet_pipeline_stage_seconds", "Time of a stage, predicted and measured on its first device",
+            labels=["pipeline", "stage", "kind"],
+        )  # fmt: skip
+        for report in self._engine.pipelines.reports():
+            figures = report.figures
+            inputs.add_metric([figures.pipeline, "answered"], figures.answered)
+            inputs.add_metric([figures.pipeline, "stopped"], figures.stopped)
+            for stage in figures.stages:
+                labels = [figures.pipeline, str(stage.number)]
+                for by, count in sorted(stage.ran_by_kind().items()):
+                    runs.add_metric([*labels, by], count)
+                times.add_metric([*labels, "predicted"], stage.predicted_ms / 1000)
+                if stage.measured_ms is not None:
+                    times.add_metric([*labels, "measured"], stage.measured_ms / 1000)
+        yield from (condition, inputs, runs, times)
 
     def _models(self) -> Iterator[Metric]:
         names = self._engine.artifacts.model_names

@@ -18,9 +18,10 @@ from reconciler.daemon.link_rates import LinkRates, Rate
 from reconciler.devices.link import LinkStatistics
 from reconciler.engine.engine import Engine
 from reconciler.engine.links import Links
-from reconciler.model import ContestId, DeviceId, TrainingId
+from reconciler.model import ContestId, DeviceId, PipelineId, TrainingId
 from reconciler.report.contest_figures import ContestFigures
 from reconciler.report.contest_file import figures_as_dict
+from reconciler.report.pipeline_figures import PipelineFigures, pipeline_figures_as_dict
 from reconciler.report.training_figures import TrainingFigures, training_figures_as_dict
 
 FILE = "live.json"
@@ -56,6 +57,7 @@ class RuntimeStatus:
     unauthenticated: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     contests: Mapping[ContestId, ContestFigures] = field(default_factory=dict)
     trainings: Mapping[TrainingId, TrainingFigures] = field(default_factory=dict)
+    pipelines: Mapping[PipelineId, PipelineFigures] = field(default_factory=dict)
 
 
 def live_of(engine: Engine, links: Links, rates: LinkRates) -> RuntimeStatus:
@@ -83,6 +85,7 @@ def live_of(engine: Engine, links: Links, rates: LinkRates) -> RuntimeStatus:
         unauthenticated={name: (each.count, each.why) for name, each in engine.inventory.trust.refused.items()},
         contests=engine.statuses.contest_figures,
         trainings=engine.statuses.training_figures,
+        pipelines={each.figures.pipeline: each.figures for each in engine.pipelines.reports()},
     )
 
 
@@ -108,6 +111,7 @@ def as_dict(live: RuntimeStatus) -> dict[str, Any]:
         },
         "contests": {name: figures_as_dict(figures) for name, figures in sorted(live.contests.items())},
         "trainings": {name: training_figures_as_dict(figures) for name, figures in sorted(live.trainings.items())},
+        "pipelines": {name: pipeline_figures_as_dict(figures) for name, figures in sorted(live.pipelines.items())},
     }
 
 

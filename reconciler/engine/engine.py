@@ -91,7 +91,9 @@ class Engine:
         self.contests = ContestStation(station, self._may_visit, self.wake.set)
         training = TrainingPorts(name, ports.state_dir, self.contests, ports.clock, ports.limits, ports.cluster)
         self.trainings = TrainingStation(training, self.wake.set)
-        pipelines = PipelinePorts(self.artifacts, self.inventory, ports.links, ports.gateway.signer, ports.clock)
+        pipelines = PipelinePorts(
+            self.artifacts, self.inventory, ports.links, ports.gateway.signer, ports.clock, self.wake.set
+        )
         self.pipelines = PipelineStation(pipelines)
         self.followed = FollowedModels(name, ports.clock, self.wake.set)
         self.proposals = ProposalStation(ports.proposer, ports.git_thread, self.wake.set)
@@ -385,6 +387,7 @@ class Engine:
                 self._facts(state.scope, now),
                 self.contests.reports(),
                 self.trainings.reports(),
+                self.pipelines.reports(),
                 self._models(state, observed),
                 build_failures=self.artifacts.failures_of(desired, state.actions),
                 learning=self._learners.facts(desired, observed, self.artifacts.available(desired).by_short_digest),

@@ -26,6 +26,7 @@ def needs_attention(fleet: PageModel, at: PageUrls) -> Markup:
         *_rollouts(fleet, at),
         *_contests(fleet, at),
         *_trainings(fleet),
+        *_pipelines(fleet),
         *_devices([each for each in reasons(fleet.devices) if each.urgency is Urgency.ACT], fleet, at),
         *_live(fleet),
     ]
@@ -74,6 +75,12 @@ def _trainings(fleet: PageModel) -> Iterator[Markup]:
                 yield _plain(f"Training {status.name}", each.message, REVIEW)
             elif urgency_of(each) is Urgency.ACT:
                 yield _condition(f"Training {status.name}", each, fleet)
+
+
+def _pipelines(fleet: PageModel) -> Iterator[Markup]:
+    for status in sorted(fleet.pipelines, key=lambda each: each.name):
+        if urgency_of(status.ready) is Urgency.ACT:
+            yield _condition(f"Pipeline {status.name}", status.ready, fleet)
 
 
 def _condition(subject: Child, condition: Condition, fleet: PageModel) -> Markup:

@@ -13,6 +13,7 @@ from reconciler.page.links import links
 from reconciler.page.models import models
 from reconciler.page.needs_attention import needs_attention, waiting
 from reconciler.page.page_model import PageModel, Urgency, count_by_urgency
+from reconciler.page.pipelines import pipelines
 from reconciler.page.rollouts import rollouts
 from reconciler.page.scores import scores
 from reconciler.page.trainings import trainings
@@ -34,6 +35,7 @@ def overview(fleet: PageModel, at: PageUrls) -> bytes:
         rollouts(fleet, at),
         contests(fleet, at),
         trainings(fleet, at),
+        pipelines(fleet),
         models(fleet),
         waiting(fleet, at),
     ]

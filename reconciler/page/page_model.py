@@ -10,13 +10,15 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
-from reconciler.model import ContestId, DeviceId, RolloutId, RolloutReport, TrainingId
+from reconciler.model import ContestId, DeviceId, PipelineId, RolloutId, RolloutReport, TrainingId
 from reconciler.report.conditions import Condition, Status
 from reconciler.report.contest_figures import ContestFigures
 from reconciler.report.contest_status import ContestStatus
 from reconciler.report.device_status import DeviceStatus
 from reconciler.report.gateway_status import GatewayStatus
 from reconciler.report.model_status import ModelStatus
+from reconciler.report.pipeline_figures import PipelineFigures
+from reconciler.report.pipeline_status import PipelineStatus
 from reconciler.report.remedies import REMEDIES
 from reconciler.report.rollout_status import RolloutStatus
 from reconciler.report.training_figures import TrainingFigures
@@ -78,6 +80,7 @@ class LiveState:
     scores: Sequence[ScoreFacts] = ()
     contests: Mapping[ContestId, ContestFigures] = field(default_factory=dict)  # newer than those of the statuses
     trainings: Mapping[TrainingId, TrainingFigures] = field(default_factory=dict)  # likewise
+    pipelines: Mapping[PipelineId, PipelineFigures] = field(default_factory=dict)  # likewise
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class PageModel:
     contests: Sequence[ContestStatus] = ()
     models: Sequence[ModelStatus] = ()
     trainings: Sequence[TrainingStatus] = ()
+    pipelines: Sequence[PipelineStatus] = ()
 
     def figures(self, status: ContestStatus) -> ContestFigures:
         """Return the newest figures of a contest."""
@@ -99,6 +103,10 @@ class PageModel:
     def training(self, status: TrainingStatus) -> TrainingFigures:
         """Return the newest figures of a training."""
         return self.live.trainings.get(status.name, status.figures) if self.live is not None else status.figures
+
+    def pipeline(self, status: PipelineStatus) -> PipelineFigures:
+        """Return the newest figures of a pipeline."""
+        return self.live.pipelines.get(status.name, status.figures) if self.live is not None else status.figures
 
     @property
     def at(self) -> datetime | None:

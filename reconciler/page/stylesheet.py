@@ -96,6 +96,9 @@ svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu
 .legend b{font-weight:650;font-variant-numeric:tabular-nums}
 .dot{display:inline-block;width:.65rem;height:.65rem;border-radius:50%;background:currentColor;margin-right:.5rem}
 .stack>*+*{margin-top:1rem}
+.stages{display:flex;flex-wrap:wrap;gap:.75rem;list-style:none;margin:.75rem 0;padding:0}
+.stage{color:var(--ink);border:1px solid var(--edge);border-left:4px solid var(--good);border-radius:.4rem;
+padding:.5rem .9rem}.stage.wait{border-left-color:var(--wait)}.stage.act{border-left-color:var(--act)}
 .trouble{border-left:4px solid var(--act)}
 .trouble.waits{border-left-color:var(--wait)}
 .trouble h3{display:flex;flex-wrap:wrap;gap:.3rem .75rem;align-items:baseline}

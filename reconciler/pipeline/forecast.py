@@ -72,6 +72,11 @@ class PipelineForecast:
         return bool(self.stages)
 
 
+def built_stage(pack_bytes: int, arena_bytes: int, figures: Mapping[str, float]) -> BuiltStage | None:
+    """Return what a build found; None: an earlier version built it, whose figures do not suffice."""
+    return BuiltStage(pack_bytes, arena_bytes, figures) if {"end_operator", "instructions"} <= figures.keys() else None
+
+
 def forecast(
     pipeline: Pipeline, places: Sequence[StagePlace], built: Sequence[BuiltStage | None], cycles_per_instruction: float
 ) -> PipelineForecast:

@@ -48,6 +48,10 @@ _WAIT: Mapping[str, str] = {
     "ProposalContended": "nothing: the next pass looks again",
     "MirrorDamaged": "nothing: the next poll rebuilds it, and its readable commits stay in force",
     "Training": "wait; tinyfleet training show has the number of trials that are done",
+    "Cutting": "wait; the stages are being built",
+    "Preparing": "wait; the message has the devices that take their stages",
+    "OnSpare": "look at the first device of the stage; the spare answers with the same bytes until it is back",
+    "StoodIn": "look at the device that the message names; the gateway answers with the same bytes until it is back",
     "WaitingForData": "wait for more windows, or label some; the message has the numbers",
 }
 _DEVICES: Mapping[str, str] = {
@@ -198,11 +202,16 @@ _TRAININGS: Mapping[str, str] = {
     "ToolsMissing": "install the extra that the message names",
     "ModelsDeclined": "nothing; the next run may propose others",
 }
+_PIPELINES: Mapping[str, str] = {
+    "NoPlacement": "add a stage, or devices with larger slots or arenas; tinyfleet pipeline cut tries it",
+    "FallenBack": "look at the devices of the stage that the message names: results are those of the fallback",
+    "Stopped": "look at the devices of the stage that the message names, or allow a recovery",
+}
 REMEDIES: Mapping[str, Remedy] = {
     **{reason: Remedy(act=False, text=text) for reason, text in _WAIT.items()},
     **{
         reason: Remedy(act=True, text=text)
-        for table in (_DEVICES, _ROLLOUTS, _BUILDS, _CONTESTS, _TRAININGS, _GATEWAYS, _SOURCE)
+        for table in (_DEVICES, _ROLLOUTS, _BUILDS, _CONTESTS, _TRAININGS, _PIPELINES, _GATEWAYS, _SOURCE)
         for reason, text in table.items()
     },
 }

@@ -17,6 +17,8 @@ from reconciler.report.contest_status import ContestStatus
 from reconciler.report.contest_table import contest_section
 from reconciler.report.device_status import DeviceStatus
 from reconciler.report.gateway_status import GatewayStatus
+from reconciler.report.pipeline_status import PipelineStatus
+from reconciler.report.pipeline_table import pipeline_section
 from reconciler.report.rollout_status import RolloutStatus
 from reconciler.report.rollout_table import rollout_section
 from reconciler.report.training_status import TrainingStatus
@@ -86,6 +88,7 @@ def readme(  # noqa: PLR0913, PLR0917 - one for each kind of status
     rollout_statuses: Iterable[RolloutStatus] = (),
     contests: Iterable[ContestStatus] = (),
     trainings: Iterable[TrainingStatus] = (),
+    pipelines: Iterable[PipelineStatus] = (),
 ) -> bytes:
     """Render the state of the fleet for a person who reads it on a forge."""
     every = sorted(devices, key=lambda status: status.device)
@@ -102,6 +105,7 @@ def readme(  # noqa: PLR0913, PLR0917 - one for each kind of status
         *rollout_section(rollout_statuses),
         *contest_section(contests),
         *training_section(trainings),
+        *pipeline_section(pipelines),
         *_not_ready(every),
     ]
     return "\n".join(lines).encode()

@@ -13,13 +13,14 @@ from reconciler.cli.inputs.known_names import require_known
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.inputs.pipeline_requests import ask_daemon
 from reconciler.cli.inputs.repositories import open_tree
+from reconciler.cli.inputs.status_overviews import pipelines
 from reconciler.cli.interruption import ended_by_one_interrupt
 from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.problem_report import report_problems
 from reconciler.cli.tables_or_json import show_result
 from reconciler.cli.verbosity import progress_printer
 from reconciler.cli.views.pipeline_json import forecast_as_dict
-from reconciler.cli.views.pipeline_text import cut_pipeline, listed_pipelines, ran_stages
+from reconciler.cli.views.pipeline_text import cut_pipeline, listed_pipelines, ran_stages, shown_pipeline
 from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.service import BuildService
 from reconciler.compiler.source_fetcher import fetcher
@@ -45,6 +46,22 @@ def list_(config_path: Path, output: str) -> None:
     """
     found = ask_daemon(config_path, {})["pipelines"]
     show_result(output, found, [listed_pipelines(found)])
+
+
+@command.command("show", short_help="Show one pipeline: its conditions, and who runs its stages")
+@click.argument("name")
+@click.argument("path", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@config_option
+@output_option
+def show(name: str, path: Path | None, config_path: Path, output: str) -> None:
+    """Show one pipeline: whether it is cut, delivered and served, and who runs each stage.
+
+    Uses the status branches of a clone at PATH, or without one this gateway (--config), with the newest figures if
+    its daemon runs.
+    """
+    found = pipelines.named(name, path, config_path)
+    drawn = (part for each in found for part in shown_pipeline(each))
+    show_result(output, [each.as_dict() for each in found], drawn)
 
 
 @command.command("run", short_help="Run one input through a pipeline")

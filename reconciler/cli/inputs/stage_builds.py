@@ -10,7 +10,7 @@ from reconciler.compiler.evaluation.inference_cost import CYCLES_PER_INSTRUCTION
 from reconciler.compiler.recipe import Recipe, recipe_of
 from reconciler.model import Desired, Model, Pipeline
 from reconciler.pipeline.changed import stage_models_of
-from reconciler.pipeline.forecast import BuiltStage, PipelineForecast, forecast
+from reconciler.pipeline.forecast import BuiltStage, PipelineForecast, built_stage, forecast
 from reconciler.pipeline.places import place_of
 
 Built = Callable[[Model, Recipe], BuildResult | None]
@@ -30,5 +30,5 @@ def forecast_from(desired: Desired, pipeline: Pipeline, results: list[BuildResul
     return forecast(pipeline, places, stages, CYCLES_PER_INSTRUCTION)
 
 
-def _stage(report: BuildReport) -> BuiltStage:
-    return BuiltStage(report.pack_bytes, report.arena_bytes, report.figures)
+def _stage(report: BuildReport) -> BuiltStage | None:
+    return built_stage(report.pack_bytes, report.arena_bytes, report.figures)

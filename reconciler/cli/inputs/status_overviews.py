@@ -14,12 +14,14 @@ from reconciler.cli.inputs.repositories import LIMIT_S, find_repository
 from reconciler.daemon import runtime_status
 from reconciler.daemon.gateway_overview import recorded_state
 from reconciler.daemon.instance_lock import holder
-from reconciler.engine.status.status_folder import CONTESTS, TRAININGS
+from reconciler.engine.status.status_folder import CONTESTS, PIPELINES, TRAININGS
 from reconciler.git.status_reader import files_at, status_branches
 from reconciler.report.conditions import Conditions
 from reconciler.report.contest_figures import ContestFigures
 from reconciler.report.contest_file import figures_as_dict, figures_from_dict, read_contest_file
 from reconciler.report.contest_status import ContestStatus
+from reconciler.report.pipeline_figures import PipelineFigures, pipeline_figures_as_dict, pipeline_figures_from_dict
+from reconciler.report.pipeline_status import PipelineStatus, read_pipeline_file
 from reconciler.report.training_figures import TrainingFigures, training_figures_as_dict, training_figures_from_dict
 from reconciler.report.training_status import TrainingStatus, read_training_file
 
@@ -116,4 +118,8 @@ TrainingOverview = StatusOverview[TrainingStatus, TrainingFigures]
 contests = StatusReader("contest", CONTESTS, "contests", read_contest_file, figures_as_dict, figures_from_dict)
 trainings = StatusReader(
     "training", TRAININGS, "trainings", read_training_file, training_figures_as_dict, training_figures_from_dict
+)
+PipelineOverview = StatusOverview[PipelineStatus, PipelineFigures]
+pipelines = StatusReader(
+    "pipeline", PIPELINES, "pipelines", read_pipeline_file, pipeline_figures_as_dict, pipeline_figures_from_dict
 )

@@ -15,7 +15,7 @@ from reconciler.cli.inputs.status_overviews import ContestOverview
 from reconciler.contest.evaluated_sample import EvaluatedSample
 from reconciler.contest.replay import ReplayOutcome
 from reconciler.engine.samples.kept_rows import KeptRow
-from reconciler.report.conditions import Status
+from reconciler.report.conditions import Conditions, Status
 from reconciler.report.contest_figures import CandidateFigures, ContestFigures
 from reconciler.review.formatting import ago, counted
 
@@ -55,14 +55,7 @@ def shown(each: ContestOverview, now: datetime) -> Iterator[RenderableType]:
         facts.add_row(*row)
     yield facts
     yield Text()
-    conditions = plain_table("CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE")
-    for condition in each.status.conditions:
-        style = "" if condition.status is Status.TRUE else "yellow"
-        since = f"{condition.since:%Y-%m-%d %H:%M}"
-        conditions.add_row(
-            condition.type, condition.status.value, condition.reason, since, Text(condition.message), style=style
-        )
-    yield conditions
+    yield conditions_table(each.status.conditions)
     yield from _devices(figures)
     yield Text()
     candidates = plain_table("CANDIDATE", "RANK", "WINDOWS", "FALSE ALARMS /1000", "MISSED /1000", "MAY SUCCEED")
@@ -138,6 +131,16 @@ def _candidate(each: CandidateFigures, figures: ContestFigures) -> tuple[str, ..
     verdict = "champion" if each.candidate == figures.champion else each.shortcoming or "yes"
     rates = (f"{1000 * each.false_alarm_rate:.1f}", f"{1000 * each.missed_rate:.1f}")
     return each.candidate, f"{each.rank:+d}", f"{each.decided:,}", *rates, verdict
+
+
+def conditions_table(conditions: Conditions) -> RenderableType:
+    """Show conditions, those that are not True in another colour."""
+    table = plain_table("CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE")
+    for each in conditions:
+        style = "" if each.status is Status.TRUE else "yellow"
+        since = f"{each.since:%Y-%m-%d %H:%M}"
+        table.add_row(each.type, each.status.value, each.reason, since, Text(each.message), style=style)
+    return table
 
 
 def plain_table(*columns: str) -> Table:

@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from reconciler.cli.views.contest_text import plain_table
+from reconciler.cli.inputs.status_overviews import PipelineOverview
+from reconciler.cli.views.contest_text import conditions_table, plain_table
 from reconciler.pipeline.forecast import PipelineForecast
 
 
@@ -21,7 +22,7 @@ def listed_pipelines(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     for each in found:
         for stage in each["stages"]:
             first = stage["number"] == 1
-            ran_by = ", ".join(f"{who} {count}" for who, count in sorted(stage["ran_by"].items())) or "-"
+            ran_by = _counts(stage["ran_by"])
             table.add_row(
                 each["name"] if first else "", each["model"] if first else "", str(stage["number"]),
                 ", ".join(stage["devices"]), ran_by,
@@ -41,6 +42,32 @@ def ran_stages(result: Mapping[str, Any]) -> RenderableType:
     return Text("\n".join(lines))
 
 
+def shown_pipeline(each: PipelineOverview) -> Iterator[RenderableType]:
+    """Show the conditions and the stages of one pipeline."""
+    figures = each.figures
+    yield Text.assemble((figures.pipeline, "bold"), f"  {figures.model}  gateway {each.gateway}")
+    yield conditions_table(each.status.conditions)
+    if not figures.stages:
+        return
+    yield Text(
+        f"predicted latency {figures.latency_ms:,.1f} ms, period {figures.period_ms:,.1f} ms; inputs: "
+        f"{figures.answered} answered, {figures.stopped} not, {figures.waiting} in work"
+    )
+    table = plain_table("STAGE", "END", "DEVICES", "RUNS ON", "BYTES", "PREDICTED", "MEASURED", "RAN BY")
+    for stage in figures.stages:
+        style = "" if stage.on_first else "yellow"
+        measured = f"{stage.measured_ms:,.1f} ms" if stage.measured_ms is not None else "-"
+        table.add_row(
+            str(stage.number), str(stage.end), ", ".join(stage.devices), Text(stage.runs_on or "nothing", style),
+            f"{stage.moved_bytes:,}", f"{stage.predicted_ms:,.1f} ms", measured, _counts(stage.ran_by),
+        )  # fmt: skip
+    yield table
+
+
+def _counts(ran_by: Mapping[str, int]) -> str:
+    return ", ".join(f"{who} {count}" for who, count in sorted(ran_by.items())) or "-"
+
+
 def cut_pipeline(found: PipelineForecast, notes: Sequence[str]) -> Iterator[RenderableType]:
     """Show the stages of a pipeline as they are built, and what the death of each device would cost."""
     head = (
@@ -49,11 +76,11 @@ def cut_pipeline(found: PipelineForecast, notes: Sequence[str]) -> Iterator[Rend
     yield Text(head)
     stages = plain_table("STAGE", "END", "DEVICES", "PACK", "ARENA", "BYTES IN", "BYTES OUT", "BUSY")
     for stage in found.stages:
-        stages.add_row(
-            str(stage.number), str(stage.end), ", ".join(stage.devices),
-            f"{stage.pack_bytes:,} of {stage.slot_bytes:,}", f"{stage.arena_bytes:,} of {stage.arena_limit_bytes:,}", f"{stage.input_bytes:,}",
-            f"{stage.output_bytes:,}", f"{stage.time.busy_us / 1000:,.1f} ms",
-        )  # fmt: skip
+        pack = f"{stage.pack_bytes:,} of {stage.slot_bytes:,}"
+        arena = f"{stage.arena_bytes:,} of {stage.arena_limit_bytes:,}"
+        moved = f"{stage.input_bytes:,}", f"{stage.output_bytes:,}"
+        busy = f"{stage.time.busy_us / 1000:,.1f} ms"
+        stages.add_row(str(stage.number), str(stage.end), ", ".join(stage.devices), pack, arena, *moved, busy)
     yield stages
     losses = plain_table("IF IT DIES", "STAGE", "RUN BY", "RESULTS", "ONE INPUT WAITS")
     for loss in found.losses:

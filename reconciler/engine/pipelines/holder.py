@@ -8,6 +8,8 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from statistics import median
 
 from reconciler.devices.conversation import Lost, Rejected, StageOpened, StageRan
 from reconciler.devices.error_codes import DeviceErrorCode
@@ -30,6 +32,10 @@ REMEMBERED = 100
 SESSIONS = 1 << 32
 
 
+def _ignored() -> None:
+    """Nobody has to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class HolderIdentity:
     """Who the device is, as signatures and keys name it."""
@@ -47,6 +53,15 @@ class HolderPorts:
     report_of: Callable[[DeviceId], DeviceReport | None]
     signer: SigningKey
     clock: Clock
+    on_change: Callable[[], None] = _ignored  # whether the device answers
+
+
+class HolderState(Enum):
+    """What is known of a device without asking it."""
+
+    READY = "ready"
+    PREPARING = "preparing"  # it does not hold the stage yet, or has not reported
+    FAILED = "failed"  # it did not answer when it was last asked
 
 
 class StageHolder:
@@ -74,6 +89,20 @@ class StageHolder:
         """How long a run may take before the device counts as failed."""
         return max(LEAST_PATIENCE_S, PATIENCE * max(self._seconds)) if self._seconds else FIRST_PATIENCE_S
 
+    @property
+    def typical_s(self) -> float | None:
+        """The median time of its last runs; None: there were none."""
+        return median(self._seconds) if self._seconds else None
+
+    @property
+    def state(self) -> HolderState:
+        """What is known of it."""
+        if self.failed_at_s is not None:
+            return HolderState.FAILED
+        report = self._ports.report_of(self.device)
+        holds = report is not None and report.running == self._stage.digest16
+        return HolderState.READY if holds else HolderState.PREPARING
+
     def is_usable(self, heal_after_s: float) -> bool:
         """Return whether it may be asked: it does not run another pack, and has not failed, or long enough ago."""
         report = self._ports.report_of(self.device)
@@ -92,11 +121,13 @@ class StageHolder:
             except TimeoutError:
                 outputs = None
             ended_s = self._ports.clock.steady_s()
+            changes = (outputs is None) != (self.failed_at_s is not None)
+            self.failed_at_s = ended_s if outputs is None else None
+            if changes:
+                self._ports.on_change()
             if outputs is None:
-                self.failed_at_s = ended_s
                 self._session = None
                 return None
-            self.failed_at_s = None
             self.runs += 1
             self._seconds.append(ended_s - began_s)
             return outputs

@@ -16,11 +16,11 @@ from typing import ClassVar, NamedTuple
 from reconciler.engine.pipelines.holder import StageHolder
 from reconciler.errors import Refused, Transient
 from reconciler.model import Pipeline, Recovery
+from reconciler.pipeline.forecast import GATEWAY
 from reconciler.pipeline.route import Route, RoutedStage
 
 log = logging.getLogger(__name__)
 
-GATEWAY = "gateway"
 StandIn = Callable[[RoutedStage, Sequence[bytes]], Awaitable[bytes]]  # runs a stage on this machine
 
 
@@ -97,6 +97,8 @@ class PipelineRouter:
         self._stand_in = stand_in
         self._in_flight = asyncio.Semaphore(pipeline.in_flight)
         self._begun = 0
+        self.answered = 0
+        self.stopped = 0
 
     @property
     def waiting(self) -> int:
@@ -113,9 +115,16 @@ class PipelineRouter:
         self._begun += 1
         try:
             async with asyncio.timeout(self.pipeline.deadline_s), self._in_flight:
-                return await self._through(data)
+                result = await self._through(data)
+        except PipelineStopped:
+            self.stopped += 1
+            raise
         except TimeoutError as late:
+            self.stopped += 1
             raise PipelineStopped(f"there was no result within {self.pipeline.deadline_s} s") from late
+        else:
+            self.answered += 1
+            return result
         finally:
             self._begun -= 1
 

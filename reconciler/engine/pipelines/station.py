@@ -4,23 +4,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from reconciler.compiler.evaluation.inference_cost import CYCLES_PER_INSTRUCTION
 from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.pack_format import SectionId, disassemble
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.clock import Clock
 from reconciler.engine.links import Links
 from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.pipelines.figures import figures_of
 from reconciler.engine.pipelines.holder import HolderIdentity, HolderPorts, StageHolder
 from reconciler.engine.pipelines.router import PipelineResult, PipelineRouter, RoutedFallback
 from reconciler.engine.pipelines.stand_in import GatewayStandIn
 from reconciler.errors import FleetError, Refused, Transient
 from reconciler.model import Artifact, Desired, DeviceId, Digest, ModelRef, Pipeline, PipelineId
 from reconciler.model.pipelines import fallback_ref, stage_name
+from reconciler.pipeline.forecast import PipelineForecast, built_stage, forecast
+from reconciler.pipeline.places import place_of
 from reconciler.pipeline.route import Route, RoutedStage, route_of, tensors_named
+from reconciler.report.pipeline_figures import PipelineFigures
+from reconciler.report.pipeline_status import PipelineReport
 from signing.cose import SigningKey
 from signing.identifiers import device_id, vendor_id
 
@@ -50,6 +56,7 @@ class PipelinePorts:
     links: Links
     signer: SigningKey
     clock: Clock
+    on_change: Callable[[], None]  # whether a device answers
 
 
 class PipelineStation:
@@ -59,6 +66,22 @@ class PipelineStation:
         self._ports = ports
         self._pipelines: Mapping[PipelineId, Pipeline] = {}
         self._routers: dict[PipelineId, tuple[Revision, PipelineRouter]] = {}
+        self._forecasts: dict[PipelineId, PipelineForecast] = {}
+
+    def reports(self) -> tuple[PipelineReport, ...]:
+        """Return what is known of each pipeline."""
+        failures = self._ports.artifacts.failures
+        found = []
+        for name, pipeline in sorted(self._pipelines.items()):
+            router = self.routers.get(name)
+            if router is not None:
+                found.append(PipelineReport(figures_of(router, self._forecasts[name])))
+                continue
+            parts = {stage_name(name, number) for number in range(1, len(pipeline.stages) + 1)}
+            wrong = [each for (ref, _), each in failures.items() if ref.name in parts]
+            failure = (wrong[0].reason, f"{wrong[0].model}: {wrong[0].message}") if wrong else None
+            found.append(PipelineReport(PipelineFigures(name, str(pipeline.model)), failure))
+        return tuple(found)
 
     @property
     def routers(self) -> Mapping[PipelineId, PipelineRouter]:
@@ -107,6 +130,7 @@ class PipelineStation:
         if known is not None and known[0] == revision:
             return
         try:
+            self._forecasts[pipeline.name] = self._forecast(desired, pipeline, artifacts)
             self._routers[pipeline.name] = revision, self._router(desired, pipeline, artifacts, fallback)
         except FleetError as failure:  # the store has lost a pack: it is built again
             log.warning("%s: %s", pipeline.name, failure)
@@ -150,6 +174,14 @@ class PipelineStation:
         smaller = None if fallback is None else self._fallback(desired, pipeline, fallback, route)
         return PipelineRouter(pipeline, route, holders, GatewayStandIn(packs).run, smaller)
 
+    def _forecast(self, desired: Desired, pipeline: Pipeline, artifacts: list[Artifact]) -> PipelineForecast:
+        figures = [self._ports.artifacts.figures(desired, artifact) for artifact in artifacts]
+        places = [place_of(stage, desired.devices, desired.types) for stage in pipeline.stages]
+        built = [
+            built_stage(each.pack_bytes, each.arena_bytes, of) for each, of in zip(artifacts, figures, strict=True)
+        ]
+        return forecast(pipeline, places, built, CYCLES_PER_INSTRUCTION)
+
     def _fallback(
         self, desired: Desired, pipeline: Pipeline, artifact: Artifact, route: Route
     ) -> RoutedFallback | None:
@@ -166,7 +198,9 @@ class PipelineStation:
         ports = self._ports
         public_key = bytes.fromhex(desired.devices[device].public_key or "")
         identity = HolderIdentity(device, device_id(vendor_id(desired.fleet.name), device), public_key)
-        reach = HolderPorts(ports.links.session_of, ports.inventory.report_of, ports.signer, ports.clock)
+        reach = HolderPorts(
+            ports.links.session_of, ports.inventory.report_of, ports.signer, ports.clock, ports.on_change
+        )
         return StageHolder(identity, stage, reach)
 
 

@@ -11,6 +11,7 @@ from reconciler.engine.status.status_folder import (
     contest_statuses,
     evidence_of,
     model_statuses,
+    pipeline_statuses,
     rollout_statuses,
     training_statuses,
 )
@@ -23,6 +24,7 @@ from reconciler.model import (
     GatewayId,
     Observed,
     ObservedDevice,
+    PipelineId,
     RolloutId,
     RolloutReport,
     ShortDigest,
@@ -39,6 +41,8 @@ from reconciler.report.device_status import DeviceFacts, DeviceStatus, Distrust,
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, gateway_status
 from reconciler.report.learning import LearningFacts
 from reconciler.report.model_status import ModelFacts, ModelStatus
+from reconciler.report.pipeline_figures import PipelineFigures
+from reconciler.report.pipeline_status import PipelineReport, PipelineStatus
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus
 from reconciler.report.status_files import device_file, gateway_file, read_device_conditions, read_gateway_file, readme
 from reconciler.report.training_figures import TrainingFigures
@@ -63,6 +67,7 @@ class PassOutcome:
     rollout_facts: tuple[RolloutFacts, ...] = ()
     contest_reports: tuple[ContestReport, ...] = ()
     training_reports: tuple[TrainingReport, ...] = ()
+    pipeline_reports: tuple[PipelineReport, ...] = ()
     model_facts: tuple[ModelFacts, ...] = ()
     build_failures: Mapping[DeviceId, BuildFailure] = field(default_factory=dict)  # what devices wait for in vain
     learning: Mapping[DeviceId, LearningFacts] = field(default_factory=dict)  # of devices whose model learns
@@ -96,9 +101,11 @@ class StatusRenderer:
         self._rollouts = rollout_statuses(before)
         self._contests = contest_statuses(before)
         self._trainings = training_statuses(before)
+        self._pipelines = pipeline_statuses(before)
         self._models = model_statuses(before)
         self.contest_figures: Mapping[ContestId, ContestFigures] = {}  # of the last pass; those of a status are older
         self.training_figures: Mapping[TrainingId, TrainingFigures] = {}  # likewise
+        self.pipeline_figures: Mapping[PipelineId, PipelineFigures] = {}  # likewise
 
     @property
     def devices(self) -> tuple[DeviceStatus, ...]:
@@ -131,6 +138,11 @@ class StatusRenderer:
         return self._trainings.statuses
 
     @property
+    def pipelines(self) -> Mapping[PipelineId, PipelineStatus]:
+        """Return every pipeline's status."""
+        return self._pipelines.statuses
+
+    @property
     def models(self) -> Mapping[str, ModelStatus]:
         """Return the status of every model that rollouts and contests name."""
         return self._models.statuses
@@ -152,6 +164,8 @@ class StatusRenderer:
         gone |= self._trainings.render(
             outcome.training_reports, outcome.stamp, files, keep=self._pending_trainings(outcome)
         )
+        self.pipeline_figures = {each.figures.pipeline: each.figures for each in outcome.pipeline_reports}
+        gone |= self._pipelines.render(outcome.pipeline_reports, outcome.stamp, files)
         gone |= self._models.render(outcome.model_facts, outcome.stamp, files)
         gateway = gateway_status(outcome.gateway, outcome.stamp, self._gateway)
         if files or gone or gateway != self._gateway or self._page_differs:
@@ -164,6 +178,7 @@ class StatusRenderer:
                 self.rollouts.values(),
                 self.contests.values(),
                 self.trainings.values(),
+                self.pipelines.values(),
             )
             if self._page:
                 files[INDEX] = committed(self.page(gateway))
@@ -183,6 +198,7 @@ class StatusRenderer:
             tuple(self.contests.values()),
             tuple(self.models.values()),
             tuple(self.trainings.values()),
+            tuple(self.pipelines.values()),
         )
 
     def _pending_trainings(self, outcome: PassOutcome) -> frozenset[TrainingId]:

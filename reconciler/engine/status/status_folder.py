@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from reconciler.model import ContestId, RolloutId, TrainingId
+from reconciler.model import ContestId, PipelineId, RolloutId, TrainingId
 from reconciler.report.contest_file import contest_file, read_contest_file
 from reconciler.report.contest_status import ContestReport, ContestStatus, contest_status
 from reconciler.report.device_status import PassStamp
@@ -19,6 +19,13 @@ from reconciler.report.model_status import (
     model_path,
     model_status,
     read_model_file,
+)
+from reconciler.report.pipeline_status import (
+    PipelineReport,
+    PipelineStatus,
+    pipeline_file,
+    pipeline_status,
+    read_pipeline_file,
 )
 from reconciler.report.rollout_file import read_rollout_file, rollout_file
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
@@ -35,6 +42,7 @@ CONTESTS = "contests/"
 MODELS = "models/"
 EVIDENCE = "evidence/"
 TRAININGS = "trainings/"
+PIPELINES = "pipelines/"
 
 Name = TypeVar("Name", bound=str)
 Facts = TypeVar("Facts")
@@ -89,6 +97,7 @@ RolloutStatuses = StatusFolder[RolloutId, RolloutFacts, RolloutStatus]
 ContestStatuses = StatusFolder[ContestId, ContestReport, ContestStatus]
 ModelStatuses = StatusFolder[str, ModelFacts, ModelStatus]
 TrainingStatuses = StatusFolder[TrainingId, TrainingReport, TrainingStatus]
+PipelineStatuses = StatusFolder[PipelineId, PipelineReport, PipelineStatus]
 
 
 def rollout_statuses(before: Mapping[str, bytes]) -> RolloutStatuses:
@@ -148,6 +157,22 @@ def training_statuses(before: Mapping[str, bytes]) -> TrainingStatuses:
             lambda report: report.figures.training,
             training_file,
             read_training_file,
+        ),
+        before,
+    )
+
+
+def pipeline_statuses(before: Mapping[str, bytes]) -> PipelineStatuses:
+    """Return the statuses of pipelines."""
+    return StatusFolder(
+        StatusKind(
+            PIPELINES,
+            lambda name: f"{PIPELINES}{name}.yaml",
+            lambda status: status.name,
+            pipeline_status,
+            lambda report: report.figures.pipeline,
+            pipeline_file,
+            read_pipeline_file,
         ),
         before,
     )

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of a pipeline as its status file, the page and `tinyfleet pipeline` show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.foreign_text import printable
+from reconciler.model import DeviceId, PipelineId
+from reconciler.pipeline.forecast import GATEWAY
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineStageFigures:
+    """One stage: who would run it now, and who ran it since the daemon started."""
+
+    number: int
+    end: int  # the number of the first operator behind it
+    devices: tuple[DeviceId, ...]
+    runs_on: str | None  # a device, or the gateway; None: nothing runs it
+    exact: bool = True  # False: the fallback answers in its place
+    preparing: tuple[DeviceId, ...] = ()  # do not hold it yet
+    failed: tuple[DeviceId, ...] = ()  # did not answer when they were last asked
+    moved_bytes: int = 0  # of one input: what comes in and goes out
+    predicted_ms: float = 0.0
+    measured_ms: float | None = None  # the median of the last runs on its first device
+    ran_by: Mapping[str, int] = field(default_factory=dict)
+
+    def ran_by_kind(self) -> dict[str, int]:
+        """Count its runs without names of devices: by its first device, by the gateway, or by another device."""
+        found: dict[str, int] = {}
+        for who, count in self.ran_by.items():
+            kind = "first" if who == self.devices[0] else GATEWAY if who == GATEWAY else "other"
+            found[kind] = found.get(kind, 0) + count
+        return found
+
+    @property
+    def on_first(self) -> bool:
+        """Return whether its first device runs it."""
+        return self.runs_on == self.devices[0]
+
+    @property
+    def stood_in(self) -> bool:
+        """Return whether the gateway runs it."""
+        return self.runs_on == GATEWAY
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineFigures:
+    """One pipeline. Without stages, they are not built."""
+
+    pipeline: PipelineId
+    model: str
+    stages: tuple[PipelineStageFigures, ...] = ()
+    latency_ms: float = 0.0  # predicted
+    period_ms: float = 0.0
+    answered: int = 0  # inputs since the daemon started
+    stopped: int = 0
+    waiting: int = 0
+
+
+def pipeline_figures_as_dict(figures: PipelineFigures) -> dict[str, Any]:
+    """Return the fields of a pipeline under their names in files and JSON."""
+    return {
+        "pipeline": str(figures.pipeline),
+        "model": figures.model,
+        "latencyMs": round(figures.latency_ms, 1),
+        "periodMs": round(figures.period_ms, 1),
+        "inputs": {"answered": figures.answered, "stopped": figures.stopped, "waiting": figures.waiting},
+        "stages": [
+            {
+                "number": each.number,
+                "end": each.end,
+                "devices": " ".join(each.devices),
+                "runsOn": each.runs_on,
+                "exact": each.exact,
+                "preparing": " ".join(each.preparing),
+                "failed": " ".join(each.failed),
+                "movedBytes": each.moved_bytes,
+                "predictedMs": round(each.predicted_ms, 1),
+                "measuredMs": None if each.measured_ms is None else round(each.measured_ms, 1),
+                "ranBy": dict(sorted(each.ran_by.items())),
+            }
+            for each in figures.stages
+        ],
+    }
+
+
+def pipeline_figures_from_dict(fields: Mapping[str, Any]) -> PipelineFigures:
+    """Read the result of `pipeline_figures_as_dict`."""
+    inputs = fields["inputs"]
+    return PipelineFigures(
+        PipelineId(str(fields["pipeline"])),
+        printable(str(fields["model"])),
+        tuple(_stage(each) for each in fields["stages"]),
+        float(fields["latencyMs"]),
+        float(fields["periodMs"]),
+        int(inputs["answered"]),
+        int(inputs["stopped"]),
+        int(inputs["waiting"]),
+    )
+
+
+def _stage(fields: Mapping[str, Any]) -> PipelineStageFigures:
+    return PipelineStageFigures(
+        int(fields["number"]),
+        int(fields["end"]),
+        _names(fields["devices"]),
+        None if fields["runsOn"] is None else printable(str(fields["runsOn"])),
+        bool(fields["exact"]),
+        _names(fields["preparing"]),
+        _names(fields["failed"]),
+        int(fields["movedBytes"]),
+        float(fields["predictedMs"]),
+        None if fields["measuredMs"] is None else float(fields["measuredMs"]),
+        {printable(str(who)): int(count) for who, count in fields["ranBy"].items()},
+    )
+
+
+def _names(text: str) -> tuple[DeviceId, ...]:
+    return tuple(map(DeviceId, printable(text).split()))
