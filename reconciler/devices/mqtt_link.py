@@ -84,11 +84,14 @@ class MqttLink:
         self.broker_certificate_ends: datetime | None = None  # what the broker showed at the last connection
         self._devices = frozenset(devices)
         self._on_request: OnRequest | None = None
+        self._requests_mid: int | None = None  # of the last subscription to requests
+        self.requests_refused: str | None = None  # why the broker lets no requests through
         self._settings = settings
         expiry_s = settings.question_expiry_s
         self._question_properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=expiry_s)
         self._block_properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=BLOCK_EXPIRY_S)
         self._base = f"tinyfleet/{settings.fleet}"
+        self._requests = f"{self._base}/request/+"
         self._presence = f"{self._base}/gateway/{settings.gateway}/presence"
         self._open: dict[DeviceId, _OpenQuestion] = {}
         self._pacing: dict[DeviceId, asyncio.TimerHandle] = {}
@@ -106,11 +109,10 @@ class MqttLink:
     def serve_requests(self, on_request: OnRequest | None) -> None:
         """Hand on the requests of clients from now on (docs/specs/operations.md); None: stop."""
         if self._client.is_connected() and (self._on_request is None) != (on_request is None):
-            topic = f"{self._base}/request/+"
             if on_request is None:
-                self._client.unsubscribe(topic)
+                self._client.unsubscribe(self._requests)
             else:
-                self._client.subscribe(topic, 1)
+                self._subscribe_to_requests()
         self._on_request = on_request
 
     def answer(self, client: str, payload: bytes) -> None:
@@ -280,17 +282,24 @@ class MqttLink:
         if reason.is_failure:
             self._events.put_nowait(LinkState(up=False, why=f"the broker refused the connection: {reason}"))
             return
-        requests = [(f"{self._base}/request/+", 1)] if self._on_request is not None else []
-        client.subscribe([(f"{self._base}/+/up", 1), (f"{self._base}/+/presence", 1), *requests])
+        if self._on_request is not None:
+            self._subscribe_to_requests()  # first, so that a link that is up takes requests
+        client.subscribe([(f"{self._base}/+/up", 1), (f"{self._base}/+/presence", 1)])
         client.publish(self._presence, PRESENT, qos=1, retain=True)
 
     def _on_subscribe(
-        self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+        self, _client: Client, _data: object, mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
         refused = [str(reason) for reason in reasons if reason.is_failure]
+        if mid == self._requests_mid:  # devices are served without it
+            self.requests_refused = ", ".join(refused) or None
+            return
         self._events.put_nowait(
             LinkState(up=not refused, why=", ".join(refused))
         )  # only from now on can an answer arrive
+
+    def _subscribe_to_requests(self) -> None:
+        _, self._requests_mid = self._client.subscribe(self._requests, 1)
 
     def _on_disconnect(
         self, _client: Client, _data: object, _flags: DisconnectFlags, reason: ReasonCode, _more: Properties | None

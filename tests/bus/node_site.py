@@ -18,7 +18,7 @@ from reconciler.bus.node import OperationNode
 from reconciler.bus.request_server import RequestServer
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
 from reconciler.functions.runtime import FunctionRuntime
-from reconciler.local_storage import ItemStore
+from reconciler.bus.local_storage import ItemStore
 from reconciler.model import (
     Bucket,
     BucketAccess,

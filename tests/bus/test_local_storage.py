@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.local_storage import BucketFigures, ItemStore, StorageFull
+from reconciler.bus.local_storage import BucketFigures, ItemStore, StorageFull
 from reconciler.model import Bucket, ItemDescriptor, LocalStorage, Retention, ValueElement
 
 ITEM = ItemDescriptor(dtype=ValueElement.BYTES, shape=(None,))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 import threading
@@ -221,6 +222,41 @@ def test_unknown_devices_and_garbage_are_counted_and_not_served(tmp_path: Path) 
         assert statistics.malformed >= 2
 
     with_broker(tmp_path, test)
+
+
+def test_a_broker_that_refuses_requests_still_serves_devices(tmp_path: Path) -> None:
+    """The plugin refuses the subscription itself; an ACL file would grant it, and deliver nothing."""
+    denied = {"acltype": "subscribePattern", "topic": f"tinyfleet/{FLEET}/request/+", "allow": False}
+    rules = {
+        "defaultACLAccess": dict.fromkeys(
+            ("publishClientSend", "publishClientReceive", "subscribe", "unsubscribe"), True
+        ),
+        "roles": [{"rolename": "gateway", "acls": [denied]}],
+        "groups": [{"groupname": "all", "roles": [{"rolename": "gateway"}]}],
+        "anonymousGroup": "all",
+    }
+    (tmp_path / "rules.json").write_text(json.dumps(rules), encoding="utf-8")
+    (plugin,) = Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")
+    lines = (*PLAIN, f"plugin {plugin}", f"plugin_opt_config_file {tmp_path / 'rules.json'}")
+
+    async def main() -> None:
+        broker = RealBroker(tmp_path, *lines)
+        await broker.start()
+        try:
+            link = MqttLink(MqttSettings("127.0.0.1", FLEET, "gw-1", port=broker.port), [A])
+            link.serve_requests(lambda *_: None)
+            running = asyncio.create_task(link.run())
+            async for event in link.events():
+                assert event == LinkState(up=True)
+                break
+            assert link.requests_refused == "Not authorized"
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+        finally:
+            broker.kill()
+
+    asyncio.run(main())
 
 
 def test_reports_sent_while_the_gateway_is_offline_are_delivered_later(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ OWNERS = {
     "knowledge/thinning.py",
     "knowledge/writer.py",
     "load/check_cache.py",
-    "local_storage.py",
+    "bus/local_storage.py",
     "sqlite_file.py",
 }
 STATEMENT = re.compile(
