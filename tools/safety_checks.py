@@ -110,7 +110,7 @@ PROMISES = (
     ),
     Promise(
         "a model is built from exactly the file that Git names",
-        "reconciler/load/model_sources.py",
+        "reconciler/load/source_files.py",
         ("tests/load/test_files.py", "tests/load/test_references.py", "tests/load/test_check_cache.py"),
         ("_check", "_facts"),
     ),

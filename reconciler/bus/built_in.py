@@ -7,9 +7,9 @@ import struct
 import time
 from collections.abc import Callable, Mapping
 
+from reconciler.bus.local_storage import ItemStore, StorageFull, StorageUnusable
 from reconciler.bus.node import Invocation, OfferedOperation, OperationNode, Perform
 from reconciler.devices import strict_cbor
-from reconciler.bus.local_storage import ItemStore, StorageFull, StorageUnusable
 from reconciler.model import Bucket, ValueDescriptor, ValueElement
 from reconciler.operations.codes import AnswerCode, OperationFailed
 from reconciler.operations.descriptors import DataDescriptor, as_array, value_of

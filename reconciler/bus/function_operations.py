@@ -7,9 +7,9 @@ import hashlib
 import time
 from dataclasses import dataclass, replace
 
+from reconciler.bus.local_storage import ItemStore
 from reconciler.bus.node import Invocation, OfferedOperation, OperationNode
 from reconciler.functions.runtime import FunctionRuntime, LoadedFunction
-from reconciler.bus.local_storage import ItemStore
 from reconciler.model import BucketAccess, Function
 from reconciler.operations.codes import AnswerCode, OperationFailed
 from reconciler.operations.descriptors import DataDescriptor

@@ -16,11 +16,12 @@ from reconciler.load.directory_tree import DirectoryTree
 from reconciler.load.document_check import CheckedFile, check_file
 from reconciler.load.document_index import DocumentIndex, locate_in_tree
 from reconciler.load.file_filter import filter_files
+from reconciler.load.functions import check_functions
 from reconciler.load.learning import check_learning
-from reconciler.load.model_sources import check_sources, source_files
 from reconciler.load.ownership import check_ownership
 from reconciler.load.pipelines import check_pipelines, stage_models, stage_rollouts
 from reconciler.load.references import check_references
+from reconciler.load.source_files import check_sources, source_files
 from reconciler.load.trainings import check_trainings
 from reconciler.model import Commit, Desired
 from reconciler.tree import Tree, TreeEntry
@@ -74,6 +75,7 @@ def _load(tree: Tree, commit: Commit, cache: CheckCache) -> LoadResult:
         check_trainings(documents),
         check_learning(documents),
         check_pipelines(documents),
+        check_functions(documents),
         check_sources(documents, tree, cache),
     )
     problems += locate_in_tree(tree, found)
@@ -102,6 +104,7 @@ def _desired(commit: Commit, documents: DocumentIndex) -> Desired:
         contests=documents.contests,
         trainings=documents.trainings,
         pipelines=documents.pipelines,
+        functions=documents.functions,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from reconciler.load.model_conversion import Value, typed_value
 from reconciler.load.schema_errors import schema_problems
-from reconciler.load.schemas import API_VERSION, KINDS, PLANNED_KINDS
+from reconciler.load.schemas import API_VERSION, KINDS
 from reconciler.load.strict_yaml import MAX_PROBLEMS, Position, YamlDocument, parse_yaml, positions
 from reconciler.model import Model
 from reconciler.validation.problems import JsonPath, Problem, Rule, did_you_mean, json_path, quoted_list
@@ -137,10 +137,7 @@ def _kind(raw: object) -> tuple[str, list[DocumentProblem]]:
         )
     if isinstance(kind, str) and kind in KINDS:
         return kind, problems
-    if kind in PLANNED_KINDS:
-        message = f"the kind `{kind}` is planned and not supported by this version"
-        problems.append(DocumentProblem(("kind",), ("kind",), Rule.UNKNOWN_KIND, message))
-    elif kind is not None:
+    if kind is not None:
         message = f"unknown kind {describe(kind)}; expected one of {quoted_list(KINDS)}"
         problems.append(
             DocumentProblem(("kind",), ("kind",), Rule.UNKNOWN_KIND, message, did_you_mean(str(kind), KINDS))

@@ -44,6 +44,7 @@ class DocumentIndex:
     contests: dict[model.ContestId, model.Contest] = field(default_factory=dict)
     trainings: dict[model.TrainingId, model.Training] = field(default_factory=dict)
     pipelines: dict[model.PipelineId, model.Pipeline] = field(default_factory=dict)
+    functions: dict[model.FunctionId, model.Function] = field(default_factory=dict)
     files: dict[str, TreeEntry] = field(default_factory=dict)  # every file that is not YAML, by path
     broken: set[tuple[str, str]] = field(default_factory=set)  # (kind, name)
     suggestions_left: int = 200  # each takes milliseconds, and a longer list is not read anyway
@@ -66,6 +67,7 @@ class DocumentIndex:
             "Contest": self.contests,
             "Training": self.trainings,
             "Pipeline": self.pipelines,
+            "Function": self.functions,
         }
         for kind, values in checked.values.items():
             table = tables[kind]
@@ -104,6 +106,7 @@ class DocumentIndex:
             self.contests,
             self.trainings,
             self.pipelines,
+            self.functions,
         )
         indexed = sum(len(table) for table in tables)
         written = sum(len(checked.documents) for _, checked in self._files)

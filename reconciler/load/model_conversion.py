@@ -28,6 +28,7 @@ Value = (
     | model.Contest
     | model.Training
     | model.Pipeline
+    | model.Function
 )
 
 TYPES: Mapping[str, type] = {
@@ -40,6 +41,7 @@ TYPES: Mapping[str, type] = {
     "Contest": model.Contest,
     "Training": model.Training,
     "Pipeline": model.Pipeline,
+    "Function": model.Function,
 }
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 MAX_SHARED_LABELS = 100_000  # entries of the table below; larger fleets still load
@@ -94,11 +96,17 @@ def _generic(origin: object, arguments: tuple[object, ...]) -> Convert:
         kinds = [kind for kind in arguments if kind is not NoneType]
         return converter(kinds[0]) if len(kinds) == 1 else _number
     if origin in {tuple, frozenset}:
-        item, collect = converter(arguments[0]), (tuple if origin is tuple else frozenset)
+        item, collect = _item(arguments[0]), (tuple if origin is tuple else frozenset)
         return lambda raw: collect(item(each) for each in raw)
     if arguments == (str, str):
         return _shared_labels
     return dict  # parameters: a mapping from name to number
+
+
+def _item(annotation: Any) -> Convert:  # noqa: ANN401 - as for `converter`
+    """Return the conversion of an item, which `null` may stand for if its type allows it."""
+    convert = converter(annotation)
+    return (lambda raw: None if raw is None else convert(raw)) if NoneType in get_args(annotation) else convert
 
 
 def _dataclass(kind: type) -> Convert:

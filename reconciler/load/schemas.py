@@ -23,11 +23,10 @@ KINDS: Mapping[str, str] = {
     "Contest": "contest",
     "Training": "training",
     "Pipeline": "pipeline",
+    "Function": "function",
 }
 # Kinds of documents that never appear in a fleet repository.
 OTHER_KINDS: Mapping[str, str] = {"Observed": "observed"}
-# Reserved names, so that `Function` is not reported as a typing mistake.
-PLANNED_KINDS = ("Function",)
 
 
 def schema_text(kind: str) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from reconciler.model.functions import GatewayNode
 from reconciler.model.names import DeviceId, GatewayId, Labels, ModelRef, TypeId
 
 
@@ -108,6 +109,7 @@ class Gateway:
     windows: tuple[MaintenanceWindow, ...] = ()
     limits: GatewayLimits = GatewayLimits()
     links: GatewayLinks | None = None  # None: not stated, so not checked
+    node: GatewayNode | None = None  # None: it offers no operations
 
 
 class Updates(StrEnum):

@@ -9,11 +9,13 @@ from enum import StrEnum
 
 from reconciler.model.contests import Contest
 from reconciler.model.fleet import Device, DeviceType, Fleet, Gateway, MaintenanceWindow, Selector
+from reconciler.model.functions import Function
 from reconciler.model.models import Model
 from reconciler.model.names import (
     Commit,
     ContestId,
     DeviceId,
+    FunctionId,
     GatewayId,
     Labels,
     ModelRef,
@@ -129,3 +131,4 @@ class Desired:
     contests: Mapping[ContestId, Contest] = field(default_factory=dict)
     trainings: Mapping[TrainingId, Training] = field(default_factory=dict)
     pipelines: Mapping[PipelineId, Pipeline] = field(default_factory=dict)
+    functions: Mapping[FunctionId, Function] = field(default_factory=dict)

@@ -7,12 +7,35 @@ When a node leaves, only the functions that it held move; when one joins, only t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from reconciler.model import Function, FunctionId, Gateway, GatewayId
 
 
 def holders(function: str, nodes: Iterable[str], replicas: int) -> tuple[str, ...]:
     """Return the nodes that hold a function, the first choice first."""
     return tuple(sorted(set(nodes), key=lambda node: (_weight(function, node), node), reverse=True)[:replicas])
+
+
+def placement_of(
+    functions: Mapping[FunctionId, Function], gateways: Mapping[GatewayId, Gateway]
+) -> dict[FunctionId, tuple[GatewayId, ...]]:
+    """Return the gateways that run each function; those that are suspended run nowhere."""
+    return {name: _placed(each, () if each.suspend else eligible(each, gateways)) for name, each in functions.items()}
+
+
+def _placed(function: Function, nodes: Iterable[GatewayId]) -> tuple[GatewayId, ...]:
+    return tuple(map(GatewayId, holders(function.name, nodes, function.placement.replicas)))
+
+
+def eligible(function: Function, gateways: Mapping[GatewayId, Gateway]) -> tuple[GatewayId, ...]:
+    """Return the gateways that may run a function: they run functions, and have its labels."""
+    wanted = function.placement.nodes.match_labels.items()
+    return tuple(
+        name
+        for name, gateway in gateways.items()
+        if gateway.node is not None and gateway.node.functions is not None and wanted <= gateway.labels.items()
+    )
 
 
 def _weight(function: str, node: str) -> bytes:

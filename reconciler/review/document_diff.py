@@ -42,6 +42,7 @@ def differences(before: Desired, after: Desired) -> tuple[DocumentChange, ...]:
         ("Contest", before.contests, after.contests),
         ("Training", before.trainings, after.trainings),
         ("Pipeline", before.pipelines, after.pipelines),
+        ("Function", before.functions, after.functions),
         ("Device", before.devices, after.devices),
     ):
         found += _differences(document, old, new)

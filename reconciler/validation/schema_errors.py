@@ -161,7 +161,8 @@ def _value(failed: FailedKeyword) -> tuple[str, str]:
     match failed.name:
         case "type":
             quote = isinstance(value, int | float) and limit == "string"
-            return f"expected {TYPE_NAMES[limit]}, found {describe(value)}", "put it in quotes" if quote else ""
+            kinds = " or ".join(TYPE_NAMES[each] for each in (limit if isinstance(limit, list) else [limit]))
+            return f"expected {kinds}, found {describe(value)}", "put it in quotes" if quote else ""
         case "enum":
             message = f"{describe(value)} is not allowed; expected one of {quoted_list(limit)}"
             return message, did_you_mean(str(value), limit)

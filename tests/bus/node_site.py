@@ -14,11 +14,11 @@ from typing import Self
 
 from reconciler.bus.built_in import bucket_operations, inspect_operation
 from reconciler.bus.function_operations import FunctionOperations, FunctionQueue, allowed_imports, loaded_function
+from reconciler.bus.local_storage import ItemStore
 from reconciler.bus.node import OperationNode
 from reconciler.bus.request_server import RequestServer
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
 from reconciler.functions.runtime import FunctionRuntime
-from reconciler.bus.local_storage import ItemStore
 from reconciler.model import (
     Bucket,
     BucketAccess,

@@ -15,7 +15,7 @@ from reconciler.git.mirror import Mirror
 from reconciler.git.remote_settings import Remote
 from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import Advanced, CommitSource
-from reconciler.load.model_sources import MAX_SOURCE_BYTES
+from reconciler.load.source_files import MAX_SOURCE_BYTES
 from tests.git.forge import Forge
 from tests.git.hostile_server import cost_of, endless_matching_refs, endless_refs, endless_sideband, packet
 from tests.git.servers import Loopback, git_daemon

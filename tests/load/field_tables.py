@@ -56,6 +56,13 @@ def default(described: Schema) -> str:
 
 
 def type_of(described: Schema, definitions: Schema) -> str:
+    if isinstance(described.get("type"), list):
+        first, *others = described["type"]
+        return f"{type_of({**described, 'type': first}, definitions)} or {', '.join(f'`{each}`' for each in others)}"
+    return type_of_one(described, definitions)
+
+
+def type_of_one(described: Schema, definitions: Schema) -> str:
     if "$ref" in described:
         name = described["$ref"].rsplit("/", 1)[1]
         if name in SECTIONS:

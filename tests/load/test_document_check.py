@@ -14,7 +14,6 @@ from tests.load.repo import Repo
 BROKEN = {
     "unknown kind": ("types.yaml", "DeviceType", "DeviceTyp", Rule.UNKNOWN_KIND, 2, "$.kind", "did you mean `DeviceType`?"),
     "kind in lower case": ("types.yaml", "DeviceType", "devicetype", Rule.UNKNOWN_KIND, 2, "$.kind", "`DeviceType`?"),
-    "a kind to come": ("types.yaml", "DeviceType", "Function", Rule.UNKNOWN_KIND, 2, "$.kind", "planned"),
     "kind missing": ("types.yaml", "kind: DeviceType\n", "", Rule.MISSING_FIELD, 1, "$", "missing required field `kind`"),
     "unknown version": ("types.yaml", "v1alpha1", "v2", Rule.UNKNOWN_VERSION, 1, "$.apiVersion", "`tinyfleet/v1alpha1`"),
     "unknown field": ("types.yaml", "slotBytes", "slotByte", Rule.UNKNOWN_FIELD, 6, "$.spec.slotByte", "did you mean `slotBytes`?"),

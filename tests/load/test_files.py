@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.load import DirectoryTree, load
 from reconciler.load.directory_tree import FileChanged, NotADirectory
-from reconciler.load.model_sources import MAX_SOURCE_BYTES
+from reconciler.load.source_files import MAX_SOURCE_BYTES
 from reconciler.load.strict_yaml import MAX_FILE_BYTES
 from reconciler.model import Commit
 from reconciler.tree import FILE, SUBMODULE, SYMLINK, blob_id

@@ -171,7 +171,7 @@ def compare(at: str, kind: Json, described: dict[str, Any]) -> None:
     elif origin in {Union, UnionType}:
         choices = [choice for choice in get_args(kind) if choice is not NoneType]
         if len(choices) == 1:
-            compare(at, choices[0], described)
+            (compare if isinstance(described.get("type", ""), str) else compare_optional)(at, choices[0], described)
         else:
             assert choices == [int, float], at
             assert described["type"] == "number", at
@@ -189,6 +189,13 @@ def compare(at: str, kind: Json, described: dict[str, Any]) -> None:
             "type", "string" if all(isinstance(one, str) for one in described.get("enum", [0])) else ""
         )
         assert found in words[kind], at
+
+
+def compare_optional(at: str, kind: Json, described: dict[str, Any]) -> None:
+    """Compare an item that may be `null`."""
+    kinds, described = described["type"], {**described, "type": described["type"][0]}
+    assert kinds[1:] == ["null"], at
+    compare(at, kind, described)
 
 
 def compare_choice(at: str, kinds: dict[str, Any], described: dict[str, Any]) -> None:
@@ -216,7 +223,7 @@ def compare_fields(at: str, kind: Json, described: dict[str, Any]) -> None:
                 expected = tuple(stated) if isinstance(stated, list) else stated
                 assert expected == field.default, f"{at}.{name}: default"
         if "default" not in inner and not needed:
-            assert field.default in {None, 0, ()} or isinstance(field.default, (frozenset, *SMALL)) or no_value(field)
+            assert isinstance(field.default, (frozenset, *SMALL)) or field.default in {None, 0, ()} or no_value(field)
 
 
 SMALL = (
@@ -231,6 +238,11 @@ SMALL = (
     model.ModelPool,
     model.ReplacementRules,
     model.ReplacementLimit,
+    model.FunctionNeeds,
+    model.FunctionLimits,
+    model.FunctionPlacement,
+    model.NodeSelector,
+    model.Retention,
 )
 
 

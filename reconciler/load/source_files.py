@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks the files that models name: they exist, are regular files, and match their SHA-256."""
+"""Checks the files that models and functions name: they exist, are regular files, and match their SHA-256."""
 
 from __future__ import annotations
 
@@ -25,16 +25,20 @@ from reconciler.tree import REGULAR, Tree, TreeEntry
 from reconciler.validation.problems import JsonPath, Rule
 
 MAX_SOURCE_BYTES = 64 * 1024 * 1024
+MAX_MODULE_BYTES = 1024 * 1024  # of a function
+ELSEWHERE = "store it elsewhere and set `url`"
 
 
 @dataclass(frozen=True, slots=True)
 class NamedSource:
-    """One source file of a model, and where the document names it."""
+    """One source file of a model or a function, and where the document names it."""
 
     origin: Origin
     at: JsonPath
     path: str
     sha256: str
+    bytes_max: int = MAX_SOURCE_BYTES
+    too_large: str = ELSEWHERE  # what to do then
 
     def problem(self, field: str, rule: Rule, message: str, hint: str) -> RepositoryProblem:
         """Report a problem with one field of the source."""
@@ -42,20 +46,29 @@ class NamedSource:
 
 
 def check_sources(documents: DocumentIndex, tree: Tree, cache: CheckCache) -> Iterator[RepositoryProblem]:
-    """Report each model file that is missing or does not match its SHA-256."""
+    """Report each file of a model or a function that is missing or does not match its SHA-256."""
     for ref, model in documents.models.items():
         origin = documents.origin("Model", ref)
         for at, source in _sources_of(model):
             if source.path is not None:  # a URL is checked when a build fetches it
                 yield from _check(NamedSource(origin, at, source.path, source.sha256), documents, tree, cache)
+    for name, function in documents.functions.items():
+        origin, module = documents.origin("Function", name), function.source
+        named = NamedSource(
+            origin, ("spec", "source"), module.path, module.sha256, MAX_MODULE_BYTES, "make the module smaller"
+        )
+        yield from _check(named, documents, tree, cache)
 
 
 def source_files(documents: DocumentIndex) -> Iterator[TreeEntry]:
-    """Yield the files of the repository that models use."""
+    """Yield the files of the repository that models and functions use."""
     for model in documents.models.values():
         for _, source in _sources_of(model):
             if source.path in documents.files:
                 yield documents.files[source.path]
+    for function in documents.functions.values():
+        if function.source.path in documents.files:
+            yield documents.files[function.source.path]
 
 
 def _sources_of(model: Model) -> Iterator[tuple[JsonPath, ModelSource]]:
@@ -75,9 +88,9 @@ def _check(named: NamedSource, documents: DocumentIndex, tree: Tree, cache: Chec
         yield named.problem("path", Rule.MISSING_FILE, f"the repository has no file `{path}`", suggestion)
     elif entry.mode not in REGULAR:
         yield named.problem("path", Rule.SYMLINK, f"`{path}` is not a regular file", "links are never followed")
-    elif entry.size > MAX_SOURCE_BYTES:
-        message = f"`{path}` has {entry.size} bytes; the maximum is {MAX_SOURCE_BYTES}"
-        yield named.problem("path", Rule.TOO_LARGE, message, "store it elsewhere and set `url`")
+    elif entry.size > named.bytes_max:
+        message = f"`{path}` has {entry.size} bytes; the maximum is {named.bytes_max}"
+        yield named.problem("path", Rule.TOO_LARGE, message, named.too_large)
     elif path.endswith(DVC_SUFFIX):
         yield from _check_dvc(named, tree, entry)
     else:
