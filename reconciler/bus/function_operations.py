@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from reconciler.bus.local_storage import ItemStore
@@ -49,13 +50,37 @@ class FunctionQueue:
         self.service_s += (seconds - self.service_s) / 8
 
 
+@dataclass(slots=True)
+class FunctionTally:
+    """How often a function was called, and how."""
+
+    calls: int = 0
+    failed: int = 0
+    failure: str | None = None  # why the last call failed; None: it did not
+
+    def count(self, failure: str | None) -> None:
+        """Count a call."""
+        self.calls += 1
+        self.failed += failure is not None
+        self.failure = failure
+
+
+OnEnd = Callable[[Function, str | None], None]  # a call has ended, and why it failed
+
+
 class FunctionOperations:
     """Makes operations of functions that are loaded."""
 
     def __init__(
-        self, node: OperationNode, runtime: FunctionRuntime, queue: FunctionQueue, store: ItemStore | None
+        self,
+        node: OperationNode,
+        runtime: FunctionRuntime,
+        queue: FunctionQueue,
+        store: ItemStore | None,
+        on_end: OnEnd | None = None,
     ) -> None:
         self._node, self._runtime, self._queue, self._store = node, runtime, queue, store
+        self._on_end = on_end
 
     def offered(self, function: Function) -> OfferedOperation:
         """Return the operation of a function."""
@@ -63,15 +88,12 @@ class FunctionOperations:
 
         async def perform(asked: Invocation) -> bytes:
             host = _Host(function, asked, self._node, self._store)
-            if asked.depth:
-                return await self._runtime.run(loaded, asked.data, host, inside=True)
-            self._queue.waiting += 1
             try:
-                began_s = time.monotonic()
-                result = await self._runtime.run(loaded, asked.data, host)
-                self._queue.took((time.monotonic() - began_s) / self._queue.waiting)
-            finally:
-                self._queue.waiting -= 1
+                result = await self._run(loaded, asked, host)
+            except OperationFailed as failure:
+                self._ended(function, failure.why)
+                raise
+            self._ended(function, None)
             return result
 
         capability = Capability(
@@ -83,6 +105,22 @@ class FunctionOperations:
             function.idempotent,
         )
         return OfferedOperation(capability, perform, self._queue.load)
+
+    async def _run(self, loaded: LoadedFunction, asked: Invocation, host: _Host) -> bytes:
+        if asked.depth:
+            return await self._runtime.run(loaded, asked.data, host, inside=True)
+        self._queue.waiting += 1
+        try:
+            began_s = time.monotonic()
+            result = await self._runtime.run(loaded, asked.data, host)
+            self._queue.took((time.monotonic() - began_s) / self._queue.waiting)
+        finally:
+            self._queue.waiting -= 1
+        return result
+
+    def _ended(self, function: Function, failure: str | None) -> None:
+        if self._on_end is not None:
+            self._on_end(function, failure)
 
 
 class _Host:

@@ -102,6 +102,13 @@ class ItemStore(DatabaseWriter, DatabaseReader):
         self._count(bucket, 1, len(data))
         return int(made.lastrowid or 0)
 
+    def expire(self, now: float) -> None:
+        """Delete what is older than its bucket keeps: `put` does that only for a bucket that still gets items."""
+        for name, bucket in self._buckets.items():
+            keep = bucket.keep
+            with self.transaction():
+                self._thin(name, now - keep.age_s, keep.items, keep.bytes)
+
     def get(self, bucket: str, number: int) -> bytes | None:
         """Return the data of an item."""
         found = self._rows("SELECT data FROM item WHERE bucket = ? AND number = ?", (bucket, number))

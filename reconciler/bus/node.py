@@ -68,11 +68,13 @@ class OperationNode:
             return found
         return Refuse(AnswerCode.NO_SUCH_OPERATION, f"no node here has the operation {request.operation}")
 
-    async def perform(self, operation: str, invocation: Invocation) -> bytes:
+    def offered(self, operation: str) -> OfferedOperation:
+        """Return an operation that has just taken a request: it ends with what it began with, even if Git changes."""
+        return self._offered[operation]
+
+    @staticmethod
+    async def perform(offered: OfferedOperation, invocation: Invocation) -> bytes:
         """Perform an operation that took a request; the result has the size that its outputs give it."""
-        offered = self._offered.get(operation)
-        if offered is None:  # Git has changed since the request was taken
-            raise OperationFailed(AnswerCode.NO_SUCH_OPERATION, f"no node has the operation {operation} any more")
         try:
             async with asyncio.timeout_at(_loop_time(invocation.expires_s)):
                 result = await offered.perform(invocation)
@@ -96,7 +98,7 @@ class OperationNode:
         resolved = self.resolve(request, time.monotonic())
         if isinstance(resolved, Refuse) and resolved.code is not AnswerCode.BUSY:  # it has a place already
             raise OperationFailed(resolved.code, resolved.why)
-        return await self.perform(operation, inner)
+        return await self.perform(self._offered[operation], inner)
 
 
 def _loop_time(expires_s: float) -> float:

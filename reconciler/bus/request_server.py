@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from reconciler.bus.data_parts import DataParts
 from reconciler.bus.messages import AskMessage, DoneMessage, PartMessage, TakenMessage, encode, parse, parts
-from reconciler.bus.node import Invocation, OperationNode
+from reconciler.bus.node import Invocation, OfferedOperation, OperationNode
 from reconciler.devices.errors import Malformed
 from reconciler.operations.codes import AnswerCode, OperationFailed
 from reconciler.operations.limits import IN_PROGRESS_MAX, IN_PROGRESS_OF_CLIENT, PART_BYTES_MAX
@@ -62,9 +62,11 @@ class RequestServer:
         else:
             self.statistics.malformed += 1  # only gateways send these
 
-    async def stop(self) -> None:
-        """Cancel what runs; clients see their deadlines pass."""
+    async def stop(self, *, within_s: float = 0.0) -> None:
+        """Let what runs end, then cancel the rest: those clients see their deadlines pass."""
         tasks = list(self._running.values())
+        if tasks and within_s:
+            await asyncio.wait(tasks, timeout=within_s)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -94,7 +96,8 @@ class RequestServer:
         self.statistics.dispatched += 1
         self._send(client, encode(TakenMessage(ask.call, self._node.name)))
         self._of_client[client] += 1
-        work = self._perform(key, ask, Invocation(data, client, ask.call, expires_s), now_s)
+        offered = self._node.offered(ask.operation)
+        work = self._perform(key, ask, offered, Invocation(data, client, ask.call, expires_s), now_s)
         self._running[key] = asyncio.create_task(work, name=f"operation {ask.operation}")
 
     def _repeated(self, client: str, ask: AskMessage, state: CallState, kept: list[bytes] | None, now_s: float) -> None:
@@ -109,9 +112,11 @@ class RequestServer:
         else:
             self._refuse(client, ask, AnswerCode.ANSWER_DROPPED, "its answer is no longer kept", now_s)
 
-    async def _perform(self, key: Key, ask: AskMessage, invocation: Invocation, began_s: float) -> None:
+    async def _perform(
+        self, key: Key, ask: AskMessage, offered: OfferedOperation, invocation: Invocation, began_s: float
+    ) -> None:
         try:
-            result = await self._node.perform(ask.operation, invocation)
+            result = await self._node.perform(offered, invocation)
         except OperationFailed as failure:
             self.statistics.failed += 1
             answer = self._done(ask, failure.code, failure.why, began_s)

@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from reconciler.daemon.assembly import Assembly
+from reconciler.daemon.operation_metrics import operation_metrics
 from reconciler.daemon.runtime_status import RuntimeStatus, live_of
 from reconciler.devices.conversation import Confirmed, Lost, Rejected, TrialFailed
 from reconciler.devices.reports import Flag
@@ -70,6 +71,7 @@ class Metrics(Collector):
         yield from self._models()
         yield from self._contests()
         yield from self._pipelines()
+        yield from operation_metrics(self._engine.node, list(self._engine.statuses.functions.values()))
 
     def totals(self) -> Sequence[Total]:
         """Return the totals of each pack, at most `AGGREGATE_EVERY_S` old."""

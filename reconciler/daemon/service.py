@@ -70,6 +70,7 @@ class Service:
                 group.create_task(self._run_passes(), name="passes"),
                 group.create_task(self._publish_status(), name="status"),
                 group.create_task(self._write_runtime_status(), name="runtime status"),
+                group.create_task(self._engine.node.run(), name="operations"),
             ]
             await self._stop.wait()
             log.info("stopping: devices keep what they hold")

@@ -27,6 +27,7 @@ from reconciler.engine.dependencies import Ports
 from reconciler.engine.desired.desired_state import DesiredState
 from reconciler.engine.desired.gateway_scope import GatewayScope, ScopeResolver
 from reconciler.engine.followed.station import FollowedModels
+from reconciler.engine.node.station import NodePorts, NodeStation
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.learners import Learners
 from reconciler.engine.observed.learning_ledger import LearningLedger
@@ -96,6 +97,8 @@ class Engine:
         )
         self.pipelines = PipelineStation(pipelines)
         self.followed = FollowedModels(name, ports.clock, self.wake.set)
+        node = NodePorts(name, ports.state_dir, ports.links, ports.source, ports.git_thread)
+        self.node = NodeStation(node, self.wake.set)
         self.proposals = ProposalStation(ports.proposer, ports.git_thread, self.wake.set)
         self._proposals = ContestProposals(name, self.contests, self.trainings, self.followed, self.proposals)
         self.statuses = StatusRenderer(name, before, page=ports.page)
@@ -168,6 +171,7 @@ class Engine:
 
     async def stop(self) -> None:
         """Cancel everything in progress; devices keep what they hold."""
+        await self.node.stop()
         await self.poller.stop()
         await self.followed.stop()
         await self.proposals.stop()
@@ -243,6 +247,7 @@ class Engine:
             return (self._load_desired, self._save_reports, self._observe, self._plan, self._remember)
         return (
             self._load_desired,
+            self._offer_operations,
             self._serve_links,
             self._poll_devices,
             self._save_reports,
@@ -272,6 +277,11 @@ class Engine:
             self.inventory.forget(device)
         self.contests.git_changed()
         self.trainings.git_changed()
+        return state
+
+    def _offer_operations(self, state: PassState) -> PassState:
+        """Take in what Git wants of this gateway as a node; requests are served between passes."""
+        self.node.watch(state.scope.desired)
         return state
 
     def _serve_links(self, state: PassState) -> PassState:
@@ -369,6 +379,8 @@ class Engine:
             self._ports.builds_isolated,
             self._ports.links.unknown_devices(),
             self._ports.expiries(),
+            self.node.state,
+            self.node.pending,
         )
         self.expiries = gateway.expiries
         now = self._ports.clock.now()
@@ -389,9 +401,11 @@ class Engine:
                 self.trainings.reports(),
                 self.pipelines.reports(),
                 self._models(state, observed),
+                self.node.reports,
                 build_failures=self.artifacts.failures_of(desired, state.actions),
                 learning=self._learners.facts(desired, observed, self.artifacts.available(desired).by_short_digest),
                 pending_contests=self.contests.pending,
+                pending_functions=self.node.pending,
             )
         before = self.statuses.rollouts
         changed = self.statuses.render(outcome)

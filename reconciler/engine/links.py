@@ -14,7 +14,7 @@ from reconciler.config import GatewayConfig, SerialConfig
 from reconciler.devices.conversation import DEFAULT_RETRY
 from reconciler.devices.link import Event, LinkState, LinkStatistics
 from reconciler.devices.link_session import AnswerSecondsOf, LinkSession, not_known
-from reconciler.devices.mqtt_link import MqttLink, MqttSettings
+from reconciler.devices.mqtt_link import MqttLink, MqttSettings, OnRequest
 from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
 from reconciler.devices.transfer_limiter import TransferLimiter
@@ -58,6 +58,7 @@ class Links:
         self._open: dict[str, _OpenLink] = {}
         self._link_of: dict[DeviceId, str] = {}
         self._served: object = None
+        self._on_request: OnRequest | None = None
         self._missing: dict[str, str] = {}
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._crashes: asyncio.Queue[BaseException] = asyncio.Queue()
@@ -68,6 +69,8 @@ class Links:
             return
         self._limiter.change(limits)
         by_link = self._grouped(devices)
+        if self._on_request is not None:
+            by_link.setdefault(MQTT, {})  # clients ask through the broker, even if no device is behind it
         self._missing.clear()
         for link in self._open.keys() - by_link.keys():
             self._close(link)
@@ -75,6 +78,27 @@ class Links:
             self._ensure_open(link, fleet, members)
         self._link_of = {device: link for link, members in by_link.items() for device in members}
         self._served = devices  # last: if a link could not be opened, the next pass tries again
+
+    def serve_requests(self, on_request: OnRequest | None) -> None:
+        """Hand on the requests of clients from now on; None: stop. A link for them opens at the next `serve`."""
+        if on_request == self._on_request:
+            return
+        self._on_request = on_request
+        self._served = None
+        link = self._broker_link()
+        if link is not None:
+            link.serve_requests(on_request)
+
+    def answer(self, client: str, payload: bytes) -> None:
+        """Send a message to a client; without the broker it is lost, and the client asks again."""
+        link = self._broker_link()
+        if link is not None:
+            link.answer(client, payload)
+
+    def requests_refused(self) -> str | None:
+        """Return why the broker lets no requests through; None: it does, or was not asked."""
+        link = self._broker_link()
+        return link.requests_refused if link is not None else None
 
     def session_of(self, device: DeviceId) -> LinkSession | None:
         """Return the session of the link that leads to a device; None: no link does."""
@@ -101,8 +125,8 @@ class Links:
 
     def broker_certificate_ends(self) -> datetime | None:
         """Return when the certificate of the broker expires; None: it has shown none."""
-        link = self._open[MQTT].session.link if MQTT in self._open else None
-        return link.broker_certificate_ends if isinstance(link, MqttLink) else None
+        link = self._broker_link()
+        return link.broker_certificate_ends if link is not None else None
 
     def statistics(self) -> dict[str, LinkStatistics]:
         """Return what passed over each link."""
@@ -127,6 +151,10 @@ class Links:
         for name in list(self._open):
             self._close(name)
         await cancel_and_wait(tasks)
+
+    def _broker_link(self) -> MqttLink | None:
+        link = self._open[MQTT].session.link if MQTT in self._open else None
+        return link if isinstance(link, MqttLink) else None
 
     # ------------------------------------------------------------ opening and closing
 
@@ -182,7 +210,9 @@ class Links:
             certificate=self._mqtt.certificate,
             key=self._mqtt.key,
         )
-        return MqttLink(settings, members)
+        link = MqttLink(settings, members)
+        link.serve_requests(self._on_request)
+        return link
 
     def _serial_link(self, name: str, members: Mapping[DeviceId, Device]) -> SerialLink:
         """Open a line by its name in Git; the configuration may map that to a port of this machine."""

@@ -81,6 +81,7 @@ class FunctionRuntime:
         self._process: asyncio.subprocess.Process | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._in_process: set[str] = set()
+        self._closed = False
         self.starts = 0  # processes that were started
 
     @staticmethod
@@ -122,10 +123,13 @@ class FunctionRuntime:
             return await self._run(function, data, host)
 
     async def close(self) -> None:
-        """End the process."""
+        """End the process; calls that wait fail."""
+        self._closed = True
         await self._end()
 
     async def _run(self, function: LoadedFunction, data: bytes, host: HostAnswers) -> bytes:
+        if self._closed:
+            raise OperationFailed(AnswerCode.FUNCTION_FAILED, "the gateway has ended the process for functions")
         header = {
             "op": "run",
             "module": function.module,

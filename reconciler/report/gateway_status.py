@@ -26,6 +26,15 @@ class SourceState:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeState:
+    """How a gateway is doing as a node that offers operations."""
+
+    good: bool
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayFacts:
     """What a pass found out about the gateway."""
 
@@ -36,6 +45,8 @@ class GatewayFacts:
     builds_isolated: bool = True  # builds run without access to the network
     unknown_devices: frozenset[str] = frozenset()  # they report on a link and are not in Git; never served
     expiries: tuple[Expiry, ...] = ()  # of certificates and what else expires
+    node: NodeState | None = None  # None: it offers no operations
+    node_pending: bool = False  # that is not known yet, and its condition stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,7 @@ def gateway_status(facts: GatewayFacts, stamp: PassStamp, previous: GatewayStatu
     source = facts.source
     invalid = _joined(facts.problems)
     down = _joined([f"{link}: {wrong}" for link, wrong in sorted(facts.links.items()) if wrong is not None])
-    parts = (
+    parts: Conditions = (
         condition("SourceReady", None if source.good else source.message, source.reason, source.message),
         condition("Valid", invalid, "Invalid" if invalid else "Valid", "The fleet repository has no problems."),
         condition("LinksUp", down, "LinkDown" if down else "LinksUp", "All links work."),
@@ -81,6 +92,11 @@ def gateway_status(facts: GatewayFacts, stamp: PassStamp, previous: GatewayStatu
         expiry_condition(facts.expiries, stamp),
     )
     before = previous.conditions if previous is not None else ()
+    node = facts.node
+    if facts.node_pending:
+        parts = (*parts, *(each for each in before if each.type == "NodeServing"))
+    elif node is not None:
+        parts = (*parts, condition("NodeServing", None if node.good else node.message, node.reason, node.message))
     kept = carry_over(parts, before)
     summary = carry_over((ready(kept, PRIORITY, when_true="The gateway enforces the newest commit."),), before)
     return GatewayStatus(facts.name, stamp.commit, (*summary, *kept))

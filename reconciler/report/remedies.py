@@ -119,6 +119,9 @@ _GATEWAYS: Mapping[str, str] = {
     "CertificateExpiring": _RENEW,
     "CertificateExpired": _RENEW,
     "CertificateUnreadable": "restore the file that the message names, or correct its path in gateway.toml",
+    "RequestsRefused": "write the configuration of the broker again with tinyfleet pki broker-config",
+    "StorageUnusable": "check owner, permissions and free space of the state folder",
+    "ModuleUnreadable": "nothing: it is read again",
     "UnknownDevices": "add Device documents, or find out what reports on the link; tinyfleet status has the names",
 }
 _SOURCE: Mapping[str, str] = {
@@ -207,11 +210,18 @@ _PIPELINES: Mapping[str, str] = {
     "FallenBack": "look at the devices of the stage that the message names: results are those of the fallback",
     "Stopped": "look at the devices of the stage that the message names, or allow a recovery",
 }
+_FUNCTIONS: Mapping[str, str] = {
+    "WasmInvalid": "compile the module again; the message has the error",
+    "ImportRefused": "add what it imports to needs, or remove the import",
+    "RuntimeMissing": "install the extra functions on the gateway",
+    "Failing": "call it with other data, or raise the limit that the message names",
+    "NotCompiled": "see Compiled",
+}
 REMEDIES: Mapping[str, Remedy] = {
     **{reason: Remedy(act=False, text=text) for reason, text in _WAIT.items()},
     **{
         reason: Remedy(act=True, text=text)
-        for table in (_DEVICES, _ROLLOUTS, _BUILDS, _CONTESTS, _TRAININGS, _PIPELINES, _GATEWAYS, _SOURCE)
+        for table in (_DEVICES, _ROLLOUTS, _BUILDS, _CONTESTS, _TRAININGS, _PIPELINES, _FUNCTIONS, _GATEWAYS, _SOURCE)
         for reason, text in table.items()
     },
 }

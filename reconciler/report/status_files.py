@@ -16,6 +16,8 @@ from reconciler.report.conditions import Condition, Conditions, Status
 from reconciler.report.contest_status import ContestStatus
 from reconciler.report.contest_table import contest_section
 from reconciler.report.device_status import DeviceStatus
+from reconciler.report.function_status import FunctionStatus
+from reconciler.report.function_table import function_section
 from reconciler.report.gateway_status import GatewayStatus
 from reconciler.report.pipeline_status import PipelineStatus
 from reconciler.report.pipeline_table import pipeline_section
@@ -89,6 +91,7 @@ def readme(  # noqa: PLR0913, PLR0917 - one for each kind of status
     contests: Iterable[ContestStatus] = (),
     trainings: Iterable[TrainingStatus] = (),
     pipelines: Iterable[PipelineStatus] = (),
+    functions: Iterable[FunctionStatus] = (),
 ) -> bytes:
     """Render the state of the fleet for a person who reads it on a forge."""
     every = sorted(devices, key=lambda status: status.device)
@@ -106,6 +109,7 @@ def readme(  # noqa: PLR0913, PLR0917 - one for each kind of status
         *contest_section(contests),
         *training_section(trainings),
         *pipeline_section(pipelines),
+        *function_section(functions),
         *_not_ready(every),
     ]
     return "\n".join(lines).encode()

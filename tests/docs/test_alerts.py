@@ -20,9 +20,10 @@ FIELDS = {"tinyfleet_model_": set(metrics.TOTAL_COUNTERS), "tinyfleet_link_": se
 
 
 def exported() -> dict[str, set[str]]:
-    """Return the labels of each metric, from the source of the module."""
-    tree = ast.parse((ROOT / "reconciler" / "daemon" / "metrics.py").read_text(encoding="utf-8"))
-    return {name: labels for node in ast.walk(tree) for name, labels in family(node)}
+    """Return the labels of each metric, from the source of the modules."""
+    modules = ("metrics.py", "operation_metrics.py")
+    trees = [ast.parse((ROOT / "reconciler" / "daemon" / name).read_text(encoding="utf-8")) for name in modules]
+    return {name: labels for tree in trees for node in ast.walk(tree) for name, labels in family(node)}
 
 
 def family(node: ast.AST) -> Iterator[tuple[str, set[str]]]:

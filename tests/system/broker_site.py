@@ -38,14 +38,14 @@ ADMITTED = bytes.fromhex("20020000")
 class BrokerSite:
     """Everything in one folder: `ca`, and `pki` with all certificates and the broker's configuration."""
 
-    def __init__(self, folder: Path, kind: str) -> None:
+    def __init__(self, folder: Path, kind: str, fleet: str = FLEET) -> None:
         self.folder, self.kind, self.port = folder, kind, mosquitto.free_port()
         self.certificates = folder / "pki"
         self._passphrase = folder / "passphrase"
         self._passphrase.touch(mode=0o600)
         self._passphrase.write_text("correct horse battery staple\n", encoding="ascii")
         self._process: subprocess.Popen[bytes] | None = None
-        self.pki(f"init {folder / 'ca'} --fleet {FLEET} --key {kind}")
+        self.pki(f"init {folder / 'ca'} --fleet {fleet} --key {kind}")
         self.issue("broker", "localhost", "--host 127.0.0.1")
 
     def pki(self, line: str, *, passphrase: bool = True) -> str:

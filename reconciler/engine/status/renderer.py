@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from reconciler.engine.status.status_folder import (
     contest_statuses,
     evidence_of,
+    function_statuses,
     model_statuses,
     pipeline_statuses,
     rollout_statuses,
@@ -21,6 +22,7 @@ from reconciler.model import (
     BuildFailure,
     ContestId,
     DeviceId,
+    FunctionId,
     GatewayId,
     Observed,
     ObservedDevice,
@@ -38,6 +40,7 @@ from reconciler.report.conditions import Conditions, Status
 from reconciler.report.contest_figures import ContestFigures
 from reconciler.report.contest_status import ContestReport, ContestStatus
 from reconciler.report.device_status import DeviceFacts, DeviceStatus, Distrust, PassStamp, device_status_since
+from reconciler.report.function_status import FunctionReport, FunctionStatus
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, gateway_status
 from reconciler.report.learning import LearningFacts
 from reconciler.report.model_status import ModelFacts, ModelStatus
@@ -69,9 +72,11 @@ class PassOutcome:
     training_reports: tuple[TrainingReport, ...] = ()
     pipeline_reports: tuple[PipelineReport, ...] = ()
     model_facts: tuple[ModelFacts, ...] = ()
+    function_reports: tuple[FunctionReport, ...] = ()
     build_failures: Mapping[DeviceId, BuildFailure] = field(default_factory=dict)  # what devices wait for in vain
     learning: Mapping[DeviceId, LearningFacts] = field(default_factory=dict)  # of devices whose model learns
     pending_contests: AbstractSet[ContestId] = frozenset()  # nothing is known of them yet: their files stay
+    pending_functions: bool = False  # likewise
 
 
 @dataclass(slots=True)
@@ -103,6 +108,7 @@ class StatusRenderer:
         self._trainings = training_statuses(before)
         self._pipelines = pipeline_statuses(before)
         self._models = model_statuses(before)
+        self._functions = function_statuses(before)
         self.contest_figures: Mapping[ContestId, ContestFigures] = {}  # of the last pass; those of a status are older
         self.training_figures: Mapping[TrainingId, TrainingFigures] = {}  # likewise
         self.pipeline_figures: Mapping[PipelineId, PipelineFigures] = {}  # likewise
@@ -143,6 +149,11 @@ class StatusRenderer:
         return self._pipelines.statuses
 
     @property
+    def functions(self) -> Mapping[FunctionId, FunctionStatus]:
+        """Return the status of every function that this gateway holds."""
+        return self._functions.statuses
+
+    @property
     def models(self) -> Mapping[str, ModelStatus]:
         """Return the status of every model that rollouts and contests name."""
         return self._models.statuses
@@ -167,6 +178,8 @@ class StatusRenderer:
         self.pipeline_figures = {each.figures.pipeline: each.figures for each in outcome.pipeline_reports}
         gone |= self._pipelines.render(outcome.pipeline_reports, outcome.stamp, files)
         gone |= self._models.render(outcome.model_facts, outcome.stamp, files)
+        functions = frozenset(self.functions) if outcome.pending_functions else frozenset()
+        gone |= self._functions.render(outcome.function_reports, outcome.stamp, files, keep=functions)
         gateway = gateway_status(outcome.gateway, outcome.stamp, self._gateway)
         if files or gone or gateway != self._gateway or self._page_differs:
             self._gateway = gateway
@@ -179,6 +192,7 @@ class StatusRenderer:
                 self.contests.values(),
                 self.trainings.values(),
                 self.pipelines.values(),
+                self.functions.values(),
             )
             if self._page:
                 files[INDEX] = committed(self.page(gateway))

@@ -8,10 +8,17 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from reconciler.model import ContestId, PipelineId, RolloutId, TrainingId
+from reconciler.model import ContestId, FunctionId, PipelineId, RolloutId, TrainingId
 from reconciler.report.contest_file import contest_file, read_contest_file
 from reconciler.report.contest_status import ContestReport, ContestStatus, contest_status
 from reconciler.report.device_status import PassStamp
+from reconciler.report.function_status import (
+    FunctionReport,
+    FunctionStatus,
+    function_file,
+    function_status,
+    read_function_file,
+)
 from reconciler.report.model_status import (
     ModelFacts,
     ModelStatus,
@@ -43,6 +50,7 @@ MODELS = "models/"
 EVIDENCE = "evidence/"
 TRAININGS = "trainings/"
 PIPELINES = "pipelines/"
+FUNCTIONS = "functions/"
 
 Name = TypeVar("Name", bound=str)
 Facts = TypeVar("Facts")
@@ -98,6 +106,7 @@ ContestStatuses = StatusFolder[ContestId, ContestReport, ContestStatus]
 ModelStatuses = StatusFolder[str, ModelFacts, ModelStatus]
 TrainingStatuses = StatusFolder[TrainingId, TrainingReport, TrainingStatus]
 PipelineStatuses = StatusFolder[PipelineId, PipelineReport, PipelineStatus]
+FunctionStatuses = StatusFolder[FunctionId, FunctionReport, FunctionStatus]
 
 
 def rollout_statuses(before: Mapping[str, bytes]) -> RolloutStatuses:
@@ -173,6 +182,22 @@ def pipeline_statuses(before: Mapping[str, bytes]) -> PipelineStatuses:
             lambda report: report.figures.pipeline,
             pipeline_file,
             read_pipeline_file,
+        ),
+        before,
+    )
+
+
+def function_statuses(before: Mapping[str, bytes]) -> FunctionStatuses:
+    """Return the statuses of functions."""
+    return StatusFolder(
+        StatusKind(
+            FUNCTIONS,
+            lambda name: f"{FUNCTIONS}{name}.yaml",
+            lambda status: status.function,
+            function_status,
+            lambda report: report.function,
+            function_file,
+            read_function_file,
         ),
         before,
     )

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a pass does for the operations of this gateway, and the task that carries it out.
+
+A pass only says what Git wants. `run` loads modules and opens files meanwhile, and requests are served once it has done
+so for the first time. For the event loop's thread only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from reconciler.bus.node import OperationNode
+from reconciler.bus.request_server import RequestServer
+from reconciler.engine.desired.desired_state import DesiredStateSource
+from reconciler.engine.links import Links
+from reconciler.engine.node.offer import NodeOffer, WantedNode
+from reconciler.errors import FleetError, Transient
+from reconciler.model import Commit, Desired, GatewayId
+from reconciler.operations.placement import placement_of
+from reconciler.report.function_status import FunctionReport
+from reconciler.report.gateway_status import NodeState
+from reconciler.tree import REGULAR
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 2.0
+EXPIRE_EVERY_S = 60.0
+ENDING_S = 2.0  # how long calls in progress may take when the daemon stops
+GOOD = NodeState(good=True, reason="NodeServing", message="Clients can call the operations of this gateway.")
+
+
+class ModuleUnreadable(Transient):
+    """The module of a function can't be read from Git now."""
+
+    reason: ClassVar[str] = "ModuleUnreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class NodePorts:
+    """What a node works with."""
+
+    name: GatewayId
+    folder: Path  # for the local storage
+    links: Links
+    source: DesiredStateSource  # on `git_thread` only
+    git_thread: Executor
+
+
+class NodeStation:
+    """This gateway as a node."""
+
+    def __init__(self, ports: NodePorts, wake: Callable[[], None]) -> None:
+        self._ports, self._wake = ports, wake
+        self.node = OperationNode(ports.name)
+        self.offer = NodeOffer(self.node, ports.folder, self._read, wake)
+        self.server = RequestServer(self.node, ports.links.answer)
+        self._seen: Desired | None = None
+        self._wanted: WantedNode | None = None
+        self._applied: WantedNode | None = None
+        self._changed = asyncio.Event()
+        self._failure: FleetError | None = None
+
+    def watch(self, desired: Desired) -> None:
+        """Take in what Git wants: a snapshot (model/snapshot_cache.py)."""
+        if desired is self._seen:
+            return
+        self._seen = desired
+        node = desired.gateways[self._ports.name].node
+        held = placement_of(desired.functions, desired.gateways) if node is not None else {}
+        functions = tuple(desired.functions[name] for name, nodes in held.items() if self._ports.name in nodes)
+        self._wanted = WantedNode(desired.commit, node, functions) if node is not None else None
+        if _content(self._wanted) != _content(self._applied):
+            self._changed.set()
+
+    @property
+    def pending(self) -> bool:
+        """Return whether nothing is known yet: what an earlier run reported stays."""
+        return self._applied is None and self._failure is None and (self._seen is None or self._wanted is not None)
+
+    @property
+    def state(self) -> NodeState | None:
+        """Return how this gateway is doing as a node; None: it is none, or that is not known yet."""
+        if self._applied is None and self._failure is None:
+            return None
+        refused = self._ports.links.requests_refused()
+        if self._failure is not None:
+            return NodeState(good=False, reason=self._failure.reason, message=str(self._failure))
+        if self.offer.trouble is not None:
+            reason, message = self.offer.trouble
+            return NodeState(good=False, reason=reason, message=message)
+        if refused is not None:
+            message = f"the broker refuses the subscription to requests: {refused}"
+            return NodeState(good=False, reason="RequestsRefused", message=message)
+        return GOOD
+
+    @property
+    def reports(self) -> tuple[FunctionReport, ...]:
+        """Return what is to be reported about the functions that this gateway holds."""
+        return self.offer.reports
+
+    async def run(self) -> None:
+        """Make what is offered equal to what Git wants, until cancelled."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), EXPIRE_EVERY_S)
+            if not self._changed.is_set():
+                self._expire()
+                continue
+            self._changed.clear()
+            wanted = self._wanted
+            try:
+                await self._apply(wanted)
+            except FleetError as failure:
+                log.warning("operations: %s: %s", failure.reason, failure)
+                self._failure = failure
+                await asyncio.sleep(RETRY_S)  # what could not be read may be there by then
+                self._changed.set()
+            else:
+                self._failure, self._applied = None, wanted
+            self._wake()
+
+    async def stop(self) -> None:
+        """Take no more requests, let calls in progress end, and end the process for functions."""
+        self._ports.links.serve_requests(None)
+        await self.server.stop(within_s=ENDING_S)
+        await self.offer.close()
+
+    async def _apply(self, wanted: WantedNode | None) -> None:
+        if wanted is None:
+            await self.stop()
+            return
+        await self.offer.apply(wanted)
+        self._ports.links.serve_requests(self.server.received)
+
+    def _expire(self) -> None:
+        try:
+            self.offer.expire(time.time())
+        except FleetError as failure:  # the next one may do better, and `put` reports it as well
+            log.warning("operations: %s: %s", failure.reason, failure)
+
+    async def _read(self, commit: Commit, path: str) -> bytes:
+        return await asyncio.get_running_loop().run_in_executor(self._ports.git_thread, self._file, commit, path)
+
+    def _file(self, commit: Commit, path: str) -> bytes:
+        """Read a file of a commit; loading has compared it with its SHA-256."""
+        with self._ports.source.tree(commit) as tree:
+            found = next((each for each in tree.entries() if each.path == path and each.mode in REGULAR), None)
+            if found is None:
+                raise ModuleUnreadable(f"commit {commit[:12]} has no file {path}")
+            return tree.read(found)
+
+
+def _content(wanted: WantedNode | None) -> object:
+    """Return what has to change before anything is applied: not the commit alone."""
+    return (wanted.node, wanted.functions) if wanted is not None else None

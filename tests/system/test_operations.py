@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a merged commit to an operation that a program calls through the broker: the daemon, mosquitto, a function."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from demo.world import World
+from reconciler.client import AdvertisedOperation, OperationClient
+from reconciler.operations.codes import AnswerCode, OperationFailed
+from tests.functions.modules import LOOP
+from tests.system.node_world import NODE, WITHIN_S, NodeWorld, function, gateway
+
+WINDOW = struct.pack("<6h", 3, -4, 0, 3, 4, 7)
+RMS = struct.pack("<3i", 3, 4, 4)
+
+
+@pytest.fixture
+def node(firmware: None, world: World) -> Iterator[NodeWorld]:  # noqa: ARG001 - must have been built
+    made = NodeWorld(world)
+    yield made
+    made.stop()
+
+
+def listed(client: OperationClient) -> dict[str, AdvertisedOperation]:
+    return {each.operation: each for each in client.operations(timeout_s=WITHIN_S)}
+
+
+def wait_until_listed(node: NodeWorld, client: OperationClient, operation: str, provider: str) -> None:
+    def provided() -> bool:
+        found = listed(client).get(operation)
+        return found is not None and found.provider == provider
+
+    node.world.wait_for(operation, provided, within_s=WITHIN_S)
+
+
+def test_a_merged_function_answers_and_a_commit_replaces_and_removes_it(node: NodeWorld) -> None:
+    node.begin(function("rms"))
+    node.wait_for_reason("functions/rms.yaml", "Ready", "Ready")
+    with node.client() as client:
+        assert {"node.inspect", "features.rms", "data.put.vibration"} <= listed(client).keys()
+        assert client.call("features.rms", WINDOW, timeout_s=WITHIN_S) == RMS
+
+        node.world.commit("1.1.0", function("rms", version="1.1.0"))
+        wait_until_listed(node, client, "features.rms", "rms 1.1.0")
+        assert client.call("features.rms", WINDOW) == RMS
+
+        suspended = function("rms", version="1.1.0", suspend=True)
+        node.world.commit("Suspend it", suspended)
+        node.world.wait_for("its end", lambda: "features.rms" not in listed(client), within_s=WITHIN_S)
+        with pytest.raises(OperationFailed) as gone:
+            client.call("features.rms", WINDOW)
+        assert gone.value.code is AnswerCode.NO_SUCH_OPERATION
+    node.world.wait_for("no status", lambda: not node.world.status_file("functions/rms.yaml"), within_s=WITHIN_S)
+
+
+def test_conditions_say_which_function_can_not_run_and_which_one_fails(node: NodeWorld) -> None:
+    node.begin(function("rms"), function("broken", b"(module (oops))"), function("loops", LOOP))
+    wrong = node.wait_for_reason("functions/broken.yaml", "Ready", "WasmInvalid")
+    assert wrong["message"] == "expected valid module field"
+    node.wait_for_reason("gateway.yaml", "NodeServing", "NodeServing")
+    with node.client() as client:
+        with pytest.raises(OperationFailed) as looped:
+            client.call("features.loops", WINDOW, timeout_s=WITHIN_S)
+        assert looped.value.code is AnswerCode.FUNCTION_FAILED
+        failing = node.wait_for_reason("functions/loops.yaml", "Serving", "Failing")
+        assert "it used up its fuel" in failing["message"]
+        assert client.call("features.rms", WINDOW) == RMS  # the others are not affected
+    assert "| loops 1.0.0 | features.loops | Failing |" in (node.world.status_file("README.md") or "")
+
+
+def test_items_outlive_the_daemon_and_a_bucket_keeps_what_git_says(node: NodeWorld) -> None:
+    node.begin()
+    node.wait_for_reason("gateway.yaml", "NodeServing", "NodeServing")
+    with node.client() as client:
+        numbers = [client.call("data.put.vibration", bytes([each] * 6), timeout_s=WITHIN_S) for each in range(4)]
+        assert struct.unpack("<4Q", client.call("data.stat.vibration")) == (3, 18, 2, 4)
+        node.site.gateway.kill()
+        node.site.start_gateway()
+        assert client.call("data.get.vibration", numbers[3], timeout_s=WITHIN_S) == bytes([3] * 6)
+        node.world.commit("No node any more", {"gateway.yaml": gateway(None)})
+        node.world.wait_for(
+            "no condition", lambda: not node.condition("gateway.yaml", "NodeServing"), within_s=WITHIN_S
+        )
+        with pytest.raises(OperationFailed, match="no gateway answered"):
+            client.call("data.get.vibration", numbers[3], timeout_s=3)
+        node.world.commit("A node again", {"gateway.yaml": gateway(NODE)})
+        assert client.call("data.get.vibration", numbers[3], timeout_s=WITHIN_S) == bytes([3] * 6)
