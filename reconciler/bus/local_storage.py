@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -57,8 +58,35 @@ class StorageFull(Exception):
     """The item does not fit, although the bucket keeps no more than it may."""
 
 
-class ItemStore(DatabaseWriter, DatabaseReader):
-    """The buckets of one gateway."""
+class ItemReader(DatabaseReader):
+    """What is in the buckets of one gateway."""
+
+    def get(self, bucket: str, number: int) -> bytes | None:
+        """Return the data of an item."""
+        found = self._rows("SELECT data FROM item WHERE bucket = ? AND number = ?", (bucket, number))
+        return bytes(found[0][0]) if found else None
+
+    def newest(self, bucket: str, back: int) -> bytes | None:
+        """Return the data of the newest item, or of one that was stored this many items before it."""
+        if back < 0:
+            return None
+        statement = "SELECT data FROM item WHERE bucket = ? ORDER BY number DESC LIMIT 1 OFFSET ?"
+        found = self._rows(statement, (bucket, back))
+        return bytes(found[0][0]) if found else None
+
+    def items(self, bucket: str, after: int) -> tuple[StoredItem, ...]:
+        """Return the first items with higher numbers."""
+        statement = "SELECT number, at, length(data) FROM item WHERE bucket = ? AND number > ? ORDER BY number LIMIT ?"
+        return tuple(StoredItem(*row) for row in self._rows(statement, (bucket, after, LISTED_MAX)))
+
+    def buckets(self) -> dict[str, BucketFigures]:
+        """Return how full each bucket is that has items."""
+        statement = "SELECT bucket, count(*), sum(length(data)), min(number), max(number) FROM item GROUP BY bucket"
+        return {name: BucketFigures(*figures) for name, *figures in self._rows(statement)}
+
+
+class ItemStore(DatabaseWriter, ItemReader):
+    """The buckets of one gateway, for its daemon."""
 
     unusable = StorageUnusable
 
@@ -109,24 +137,6 @@ class ItemStore(DatabaseWriter, DatabaseReader):
             with self.transaction():
                 self._thin(name, now - keep.age_s, keep.items, keep.bytes)
 
-    def get(self, bucket: str, number: int) -> bytes | None:
-        """Return the data of an item."""
-        found = self._rows("SELECT data FROM item WHERE bucket = ? AND number = ?", (bucket, number))
-        return bytes(found[0][0]) if found else None
-
-    def newest(self, bucket: str, back: int) -> bytes | None:
-        """Return the data of the newest item, or of one that was stored this many items before it."""
-        if back < 0:
-            return None
-        statement = "SELECT data FROM item WHERE bucket = ? ORDER BY number DESC LIMIT 1 OFFSET ?"
-        found = self._rows(statement, (bucket, back))
-        return bytes(found[0][0]) if found else None
-
-    def items(self, bucket: str, after: int) -> tuple[StoredItem, ...]:
-        """Return the first items with higher numbers."""
-        statement = "SELECT number, at, length(data) FROM item WHERE bucket = ? AND number > ? ORDER BY number LIMIT ?"
-        return tuple(StoredItem(*row) for row in self._rows(statement, (bucket, after, LISTED_MAX)))
-
     def delete(self, bucket: str, number: int) -> bool:
         """Delete an item; return whether it existed."""
         data = self.get(bucket, number)
@@ -160,6 +170,18 @@ class ItemStore(DatabaseWriter, DatabaseReader):
     def _count(self, bucket: str, items: int, size: int) -> None:
         count, total = self._sizes.get(bucket, (0, 0))
         self._sizes[bucket] = (count + items, total + size)
+
+
+@contextmanager
+def read_storage(path: Path, *, daemon_runs: bool) -> Iterator[ItemReader]:
+    """Open a local storage for reading, whether a daemon writes it or not; leaves no trace."""
+    if not path.exists():
+        raise StorageUnusable(f"{path} does not exist: no item was stored yet, or state_dir is another")
+    try:
+        with sqlite_file.open_read_only(path, writer_runs=daemon_runs) as db:
+            yield ItemReader(db)
+    except sqlite3.Error as error:
+        raise StorageUnusable(f"{path}: {error}; are you allowed to read it?") from error
 
 
 def _prepare(db: sqlite3.Connection) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics of the operations that this gateway offers; none if it is no node."""
+"""Metrics of the operations that this gateway offers; none if it is not a node."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def operation_metrics(node: NodeStation, statuses: list[FunctionStatus]) -> Iter
     )
     for status in statuses:
         for each in status.conditions:
-            conditions.add_metric([status.function, each.type, each.reason], float(each.status is Status.TRUE))
+            conditions.add_metric([status.name, each.type, each.reason], float(each.status is Status.TRUE))
     yield conditions
     stored = GaugeMetricFamily("tinyfleet_bucket_bytes", "Bytes of the items in a bucket", labels=["bucket"])
     items = GaugeMetricFamily("tinyfleet_bucket_items", "Items in a bucket", labels=["bucket"])
-    for name, figures in sorted(node.offer.buckets.items()):
-        stored.add_metric([name], figures.bytes)
-        items.add_metric([name], figures.items)
+    for bucket, figures in sorted(node.offer.buckets.items()):
+        stored.add_metric([bucket], figures.bytes)
+        items.add_metric([bucket], figures.items)
     yield from (stored, items)

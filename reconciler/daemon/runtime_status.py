@@ -21,6 +21,7 @@ from reconciler.engine.links import Links
 from reconciler.model import ContestId, DeviceId, PipelineId, TrainingId
 from reconciler.report.contest_figures import ContestFigures
 from reconciler.report.contest_file import figures_as_dict
+from reconciler.report.function_status import FunctionFigures, function_figures_as_dict
 from reconciler.report.pipeline_figures import PipelineFigures, pipeline_figures_as_dict
 from reconciler.report.training_figures import TrainingFigures, training_figures_as_dict
 
@@ -58,6 +59,7 @@ class RuntimeStatus:
     contests: Mapping[ContestId, ContestFigures] = field(default_factory=dict)
     trainings: Mapping[TrainingId, TrainingFigures] = field(default_factory=dict)
     pipelines: Mapping[PipelineId, PipelineFigures] = field(default_factory=dict)
+    functions: tuple[FunctionFigures, ...] = ()
 
 
 def live_of(engine: Engine, links: Links, rates: LinkRates) -> RuntimeStatus:
@@ -86,6 +88,7 @@ def live_of(engine: Engine, links: Links, rates: LinkRates) -> RuntimeStatus:
         contests=engine.statuses.contest_figures,
         trainings=engine.statuses.training_figures,
         pipelines={each.figures.pipeline: each.figures for each in engine.pipelines.reports()},
+        functions=tuple(each.figures for each in engine.node.reports),
     )
 
 
@@ -112,6 +115,7 @@ def as_dict(live: RuntimeStatus) -> dict[str, Any]:
         "contests": {name: figures_as_dict(figures) for name, figures in sorted(live.contests.items())},
         "trainings": {name: training_figures_as_dict(figures) for name, figures in sorted(live.trainings.items())},
         "pipelines": {name: pipeline_figures_as_dict(figures) for name, figures in sorted(live.pipelines.items())},
+        "functions": {each.function: function_figures_as_dict(each) for each in live.functions},
     }
 
 

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from reconciler.errors import Invalid
 from reconciler.model import FunctionId, Version
@@ -23,12 +24,21 @@ class InvalidFunctionStatus(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionReport:
-    """What a pass knows of a function that this gateway holds."""
+class FunctionFigures:
+    """A function that a gateway holds, and how often it was called since the daemon started."""
 
     function: FunctionId
     operation: str
     version: Version
+    calls: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionReport:
+    """What a pass knows of a function that this gateway holds."""
+
+    figures: FunctionFigures
     refused: tuple[str, str] | None = None  # the reason and the message, if it can't run
     failure: str | None = None  # why the last call failed
 
@@ -37,10 +47,13 @@ class FunctionReport:
 class FunctionStatus:
     """One function as its status file shows it."""
 
-    function: FunctionId
-    operation: str
-    version: Version
+    figures: FunctionFigures
     conditions: Conditions
+
+    @property
+    def name(self) -> FunctionId:
+        """The name of the function."""
+        return self.figures.function
 
     @property
     def ready(self) -> Condition:
@@ -49,12 +62,18 @@ class FunctionStatus:
 
 
 def function_status(report: FunctionReport, stamp: PassStamp, previous: FunctionStatus | None) -> FunctionStatus:
-    """Build the conditions of a function."""
+    """Build the conditions of a function; return the previous status if only the number of calls differs."""
     parts = tuple(Condition(kind, *part, stamp.now, stamp.commit) for kind, part in _parts(report))
     before = previous.conditions if previous is not None else ()
     kept = carry_over(parts, before)
     summary = carry_over((ready(kept, PRIORITY, when_true="The function answers requests."),), before)
-    return FunctionStatus(report.function, report.operation, report.version, (*summary, *kept))
+    status = FunctionStatus(report.figures, (*summary, *kept))
+    return previous if previous is not None and _outline(previous) == _outline(status) else status
+
+
+def _outline(status: FunctionStatus) -> object:
+    figures = status.figures
+    return figures.function, figures.operation, figures.version, status.conditions
 
 
 Part = tuple[Status, str, str]
@@ -65,7 +84,7 @@ def _parts(report: FunctionReport) -> tuple[tuple[str, Part], ...]:
         reason, message = report.refused
         idle = (Status.UNKNOWN, "NotCompiled", "The function does not run.")
         return ("Compiled", (Status.FALSE, reason, message)), ("Serving", idle)
-    compiled = (Status.TRUE, "Compiled", f"The module of version {report.version} compiles.")
+    compiled = (Status.TRUE, "Compiled", f"The module of version {report.figures.version} compiles.")
     if report.failure is not None:
         return ("Compiled", compiled), ("Serving", (Status.FALSE, "Failing", f"the last call failed: {report.failure}"))
     return ("Compiled", compiled), ("Serving", (Status.TRUE, "Serving", "The last call, if any, ended well."))
@@ -73,15 +92,32 @@ def _parts(report: FunctionReport) -> tuple[tuple[str, Part], ...]:
 
 def function_file(status: FunctionStatus) -> bytes:
     """Render the status of one function."""
-    fields = {"operation": status.operation, "version": str(status.version)}
-    return figured_file(KIND, status.function, fields, status.conditions)
+    fields = function_figures_as_dict(status.figures)
+    del fields["function"]
+    return figured_file(KIND, status.name, fields, status.conditions)
 
 
 def read_function_file(data: bytes) -> FunctionStatus:
     """Read a status file, or raise `InvalidFunctionStatus`."""
 
     def status_of(file: FiguredFile) -> FunctionStatus:
-        operation, version = file.figures["operation"], file.figures["version"]
-        return FunctionStatus(FunctionId(file.name), operation, Version(version), file.conditions)
+        return FunctionStatus(function_figures_from_dict({**file.figures, "function": file.name}), file.conditions)
 
     return read_figured_file(KIND, data, InvalidFunctionStatus, status_of)
+
+
+def function_figures_as_dict(figures: FunctionFigures) -> dict[str, Any]:
+    """Return the fields under their names in YAML and JSON."""
+    return {
+        "function": str(figures.function),
+        "operation": figures.operation,
+        "version": str(figures.version),
+        "calls": figures.calls,
+        "failed": figures.failed,
+    }
+
+
+def function_figures_from_dict(fields: Mapping[str, Any]) -> FunctionFigures:
+    """Read the result of `function_figures_as_dict`."""
+    names = FunctionId(fields["function"]), str(fields["operation"]), Version(fields["version"])
+    return FunctionFigures(*names, int(fields["calls"]), int(fields["failed"]))

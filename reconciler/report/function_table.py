@@ -10,7 +10,7 @@ from reconciler.report.function_status import FunctionStatus
 
 def function_section(statuses: Iterable[FunctionStatus]) -> list[str]:
     """Render a table of all functions; without one, nothing."""
-    every = sorted(statuses, key=lambda status: status.function)
+    every = sorted(statuses, key=lambda status: status.name)
     if not every:
         return []
     lines = ["## Functions", "", "| function | operation | reason | since (UTC) | message |", "|---|---|---|---|---|"]
@@ -18,7 +18,7 @@ def function_section(statuses: Iterable[FunctionStatus]) -> list[str]:
 
 
 def _row(status: FunctionStatus) -> str:
-    condition = status.ready
+    figures, condition = status.figures, status.ready
     message = " ".join(condition.message.split()).replace("|", "\\|")
-    name = f"{status.function} {status.version}"
-    return f"| {name} | {status.operation} | {condition.reason} | {condition.since:%Y-%m-%d %H:%M} | {message} |"
+    name = f"{status.name} {figures.version}"
+    return f"| {name} | {figures.operation} | {condition.reason} | {condition.since:%Y-%m-%d %H:%M} | {message} |"

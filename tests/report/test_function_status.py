@@ -10,6 +10,7 @@ from reconciler.model import Commit, FunctionId, Version
 from reconciler.report.conditions import Status
 from reconciler.report.device_status import PassStamp
 from reconciler.report.function_status import (
+    FunctionFigures,
     FunctionReport,
     InvalidFunctionStatus,
     function_file,
@@ -20,7 +21,8 @@ from reconciler.report.function_table import function_section
 
 NOON = PassStamp(datetime(2026, 5, 1, 12, tzinfo=UTC), Commit("a" * 40))
 LATER = PassStamp(NOON.now + timedelta(hours=1), Commit("b" * 40))
-REPORT = FunctionReport(FunctionId("rms"), "features.rms", Version("1.0.0"))
+FIGURES = FunctionFigures(FunctionId("rms"), "features.rms", Version("1.0.0"))
+REPORT = FunctionReport(FIGURES)
 
 
 def reasons(report: FunctionReport) -> dict[str, tuple[Status, str]]:
@@ -43,6 +45,9 @@ def test_a_status_survives_its_file_and_keeps_since() -> None:
     first = function_status(REPORT, NOON, None)
     assert read_function_file(function_file(first)) == first
     assert function_status(REPORT, LATER, first) == first
+    called = replace(REPORT, figures=replace(FIGURES, calls=9, failed=1))
+    assert function_status(called, LATER, first) is first  # no commit for each call
+    assert function_status(replace(REPORT, figures=replace(FIGURES, version=Version("2"))), LATER, first) != first
     failing = function_status(replace(REPORT, failure="x"), LATER, first)
     assert [each.since for each in failing.conditions] == [LATER.now, NOON.now, LATER.now]
     with pytest.raises(InvalidFunctionStatus):

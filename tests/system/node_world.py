@@ -29,16 +29,19 @@ NODE: Mapping[str, Any] = {
 class NodeWorld:
     """No device is behind this gateway: all that it does is to answer requests."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, name: str = GATEWAY) -> None:
         self.world = world
         folder = world.folder / "broker"
         folder.mkdir()
         self.broker = BrokerSite(folder, "p256", FLEET)
-        self.broker.issue("gateway", GATEWAY)
+        self.broker.issue("gateway", name)
         self.broker.issue("client", CLIENT)
         self.broker.start()
         self.site = Site(world, (), BrokerLink(self.broker.port, self.broker.certificates))
         self.site.set_up()
+        configuration = world.folder / "gateway.toml"
+        text = configuration.read_text(encoding="utf-8")
+        configuration.write_text(text.replace(f'"{GATEWAY}"', f'"{name}"').replace(f"/{GATEWAY}.", f"/{name}."))
 
     def stop(self) -> None:
         """End the broker; the world ends the daemon."""
@@ -77,9 +80,10 @@ def client_settings(broker: BrokerSite, name: str) -> ClientSettings:
     return ClientSettings("localhost", FLEET, name, broker.port, *files)
 
 
-def gateway(node: Mapping[str, Any] | None) -> bytes:
-    """Return the document of the gateway."""
-    return document("Gateway", GATEWAY, {"selector": {}} if node is None else {"selector": {}, "node": dict(node)})
+def gateway(node: Mapping[str, Any] | None, name: str = GATEWAY) -> bytes:
+    """Return the document of the gateway; its label `site` is its name."""
+    spec = {"selector": {"matchLabels": {"site": name}}}
+    return document("Gateway", name, spec if node is None else {**spec, "node": dict(node)}, {"site": name})
 
 
 def function(name: str, source: bytes | Path = EXAMPLE, **more: Any) -> dict[str, bytes]:  # noqa: ANN401 - fields

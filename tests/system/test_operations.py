@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Iterator
 
 import pytest
 
-from demo.world import World
+from demo.world import FLEET, GATEWAY, TINYFLEET, NotObservedError, World
 from reconciler.client import AdvertisedOperation, OperationClient
 from reconciler.operations.codes import AnswerCode, OperationFailed
 from tests.functions.modules import LOOP
-from tests.system.node_world import NODE, WITHIN_S, NodeWorld, function, gateway
+from tests.system.node_world import CLIENT, NODE, WITHIN_S, NodeWorld, function, gateway
 
 WINDOW = struct.pack("<6h", 3, -4, 0, 3, 4, 7)
 RMS = struct.pack("<3i", 3, 4, 4)
@@ -37,12 +38,40 @@ def wait_until_listed(node: NodeWorld, client: OperationClient, operation: str, 
     node.world.wait_for(operation, provided, within_s=WITHIN_S)
 
 
+def assert_commands_show(node: NodeWorld) -> None:
+    """Use the commands as an operator, and as a client."""
+    world, broker = node.world, node.broker
+    identity = ("--client", CLIENT, "--certificates", str(broker.certificates))
+    as_client = ("--broker", f"localhost:{broker.port}", "--fleet", FLEET, *identity)
+    (world.folder / "window").write_bytes(WINDOW)
+    request = ("operation", "request", "features.rms", "--input", str(world.folder / "window"), "--output", "json")
+    result = json.loads(world.run(TINYFLEET, *request, *as_client))
+    assert (result["node"], result["outputs"][0]["values"]) == (GATEWAY, [3, 4, 4])
+    assert "window: int16 [any, 3] mg" in world.run(TINYFLEET, "operation", "list", *as_client)
+    with pytest.raises(NotObservedError, match=r"no operation named features.rmss; did you mean `features.rms`"):
+        world.run(TINYFLEET, "operation", "request", "features.rmss", *as_client)
+    with pytest.raises(NotObservedError, match="DescriptorMismatch: bytes"):
+        world.run(TINYFLEET, "operation", "request", "features.rms", "--input", TINYFLEET, *as_client)
+    configuration = ("--output", "json", "--config", str(world.folder / "gateway.toml"))
+    (listed,) = json.loads(world.run(TINYFLEET, "node", "list", *configuration))
+    assert listed["functions"][0]["function"] == "rms"
+    world.wait_for("the calls", lambda: calls(node, configuration) == 2, within_s=WITHIN_S)
+
+
+def calls(node: NodeWorld, configuration: tuple[str, ...]) -> int:
+    (function,) = json.loads(node.world.run(TINYFLEET, "function", "list", *configuration))
+    count: int = function["calls"]
+    return count
+
+
 def test_a_merged_function_answers_and_a_commit_replaces_and_removes_it(node: NodeWorld) -> None:
     node.begin(function("rms"))
     node.wait_for_reason("functions/rms.yaml", "Ready", "Ready")
     with node.client() as client:
         assert {"node.inspect", "features.rms", "data.put.vibration"} <= listed(client).keys()
         assert client.call("features.rms", WINDOW, timeout_s=WITHIN_S) == RMS
+
+        assert_commands_show(node)
 
         node.world.commit("1.1.0", function("rms", version="1.1.0"))
         wait_until_listed(node, client, "features.rms", "rms 1.1.0")

@@ -14,12 +14,19 @@ from reconciler.cli.inputs.repositories import LIMIT_S, find_repository
 from reconciler.daemon import runtime_status
 from reconciler.daemon.gateway_overview import recorded_state
 from reconciler.daemon.instance_lock import holder
-from reconciler.engine.status.status_folder import CONTESTS, PIPELINES, TRAININGS
+from reconciler.engine.status.status_folder import CONTESTS, FUNCTIONS, PIPELINES, TRAININGS
 from reconciler.git.status_reader import files_at, status_branches
 from reconciler.report.conditions import Conditions
 from reconciler.report.contest_figures import ContestFigures
 from reconciler.report.contest_file import figures_as_dict, figures_from_dict, read_contest_file
 from reconciler.report.contest_status import ContestStatus
+from reconciler.report.function_status import (
+    FunctionFigures,
+    FunctionStatus,
+    function_figures_as_dict,
+    function_figures_from_dict,
+    read_function_file,
+)
 from reconciler.report.pipeline_figures import PipelineFigures, pipeline_figures_as_dict, pipeline_figures_from_dict
 from reconciler.report.pipeline_status import PipelineStatus, read_pipeline_file
 from reconciler.report.training_figures import TrainingFigures, training_figures_as_dict, training_figures_from_dict
@@ -115,6 +122,7 @@ class StatusReader(Generic[AnyStatus, AnyFigures]):
 
 ContestOverview = StatusOverview[ContestStatus, ContestFigures]
 TrainingOverview = StatusOverview[TrainingStatus, TrainingFigures]
+FunctionOverview = StatusOverview[FunctionStatus, FunctionFigures]
 contests = StatusReader("contest", CONTESTS, "contests", read_contest_file, figures_as_dict, figures_from_dict)
 trainings = StatusReader(
     "training", TRAININGS, "trainings", read_training_file, training_figures_as_dict, training_figures_from_dict
@@ -122,4 +130,7 @@ trainings = StatusReader(
 PipelineOverview = StatusOverview[PipelineStatus, PipelineFigures]
 pipelines = StatusReader(
     "pipeline", PIPELINES, "pipelines", read_pipeline_file, pipeline_figures_as_dict, pipeline_figures_from_dict
+)
+functions = StatusReader(
+    "function", FUNCTIONS, "functions", read_function_file, function_figures_as_dict, function_figures_from_dict
 )

@@ -20,7 +20,7 @@ from reconciler.bus.local_storage import STORAGE_FILE, BucketFigures, ItemStore,
 from reconciler.bus.node import OfferedOperation, OperationNode
 from reconciler.functions.runtime import CompileRefused, FunctionRuntime
 from reconciler.model import Commit, Function, FunctionId, GatewayNode, LocalStorage
-from reconciler.report.function_status import FunctionReport
+from reconciler.report.function_status import FunctionFigures, FunctionReport
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +65,14 @@ class NodeOffer:
     @property
     def reports(self) -> tuple[FunctionReport, ...]:
         """Return what is to be reported about each function."""
-        tallies = self.tallies
-        return tuple(
-            replace(each, failure=tallies[name].failure) if name in tallies else each
-            for name, each in sorted(self._reports.items())
-        )
+        return tuple(self._counted(each) for _, each in sorted(self._reports.items()))
+
+    def _counted(self, report: FunctionReport) -> FunctionReport:
+        tally = self.tallies.get(report.figures.function)
+        if tally is None:
+            return report
+        figures = replace(report.figures, calls=tally.calls, failed=tally.failed)
+        return replace(report, figures=figures, failure=tally.failure)
 
     @property
     def buckets(self) -> Mapping[str, BucketFigures]:
@@ -126,7 +129,7 @@ class NodeOffer:
         offered = {}
         modules = set()
         for function in wanted.functions:
-            report = FunctionReport(function.name, function.operation, function.version)
+            report = FunctionReport(FunctionFigures(function.name, function.operation, function.version))
             if runtime is None:
                 reports[function.name] = replace(report, refused=("RuntimeMissing", MISSING_RUNTIME))
                 continue

@@ -193,9 +193,9 @@ def function_statuses(before: Mapping[str, bytes]) -> FunctionStatuses:
         StatusKind(
             FUNCTIONS,
             lambda name: f"{FUNCTIONS}{name}.yaml",
-            lambda status: status.function,
+            lambda status: status.name,
             function_status,
-            lambda report: report.function,
+            lambda report: report.figures.function,
             function_file,
             read_function_file,
         ),

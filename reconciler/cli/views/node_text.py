@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes as a commit describes them, for a terminal and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from reconciler.cli.views.contest_text import plain_table
+from reconciler.cli.views.operation_text import descriptor_text, item_text
+from reconciler.model import Bucket, Desired, Function
+from reconciler.operations.placement import placement_of
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNode:
+    """What a commit gives one gateway to do."""
+
+    name: str
+    functions: tuple[Function, ...]
+    buckets: tuple[Bucket, ...]
+    storage_bytes: int
+    runs_functions: bool
+
+
+def nodes_of(desired: Desired) -> list[PlannedNode]:
+    """Return the gateways that are nodes."""
+    placed = placement_of(desired.functions, desired.gateways)
+    found = []
+    for name, gateway in sorted(desired.gateways.items()):
+        node = gateway.node
+        if node is None:
+            continue
+        held = tuple(desired.functions[each] for each in sorted(placed) if name in placed[each])
+        storage = node.storage
+        buckets = storage.buckets if storage is not None else ()
+        total = storage.bytes if storage is not None else 0
+        found.append(PlannedNode(name, held, buckets, total, node.functions is not None))
+    return found
+
+
+def listed_nodes(found: Sequence[PlannedNode]) -> RenderableType:
+    """Show all nodes."""
+    if not found:
+        return Text("no gateway is a node")
+    table = plain_table("NODE", "FUNCTIONS", "BUCKETS")
+    for each in found:
+        functions = ", ".join(function.name for function in each.functions) or "none"
+        buckets = ", ".join(bucket.name for bucket in each.buckets) or "-"
+        table.add_row(each.name, functions if each.runs_functions else "runs none", buckets)
+    return table
+
+
+def shown_node(node: PlannedNode) -> Iterator[RenderableType]:
+    """Show one node."""
+    yield Text(node.name, "bold")
+    if node.functions:
+        table = plain_table("FUNCTION", "VERSION", "OPERATION", "INPUTS", "OUTPUTS")
+        for each in node.functions:
+            inputs, outputs = Text(descriptor_text(each.inputs)), Text(descriptor_text(each.outputs))
+            table.add_row(each.name, each.version, each.operation, inputs, outputs)
+        yield table
+    else:
+        yield Text("it holds no functions")
+    if node.buckets:
+        yield Text()
+        table = plain_table("BUCKET", "ITEM", "KEEPS")
+        for bucket in node.buckets:
+            keep = bucket.keep
+            keeps = f"{keep.items:,} items, {keep.bytes:,} bytes, {keep.age_s // 3600:,} h"
+            table.add_row(bucket.name, Text(item_text(bucket.descriptor)), keeps)
+        yield table
+
+
+def node_as_dict(node: PlannedNode) -> dict[str, Any]:
+    """Return the fields for programs."""
+    return {
+        "node": node.name,
+        "runsFunctions": node.runs_functions,
+        "functions": [
+            {"function": each.name, "version": each.version, "operation": each.operation} for each in node.functions
+        ],
+        "storageBytes": node.storage_bytes,
+        "buckets": [
+            {
+                "bucket": bucket.name,
+                "item": item_text(bucket.descriptor),
+                "keep": {"age": bucket.keep.age_s, "bytes": bucket.keep.bytes, "items": bucket.keep.items},
+            }
+            for bucket in node.buckets
+        ],
+    }

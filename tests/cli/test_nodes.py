@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyfleet node`, `function` and `storage`: what a commit says, what gateways report, and what is stored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from reconciler.bus.local_storage import STORAGE_FILE, ItemStore
+from reconciler.cli import cli
+from reconciler.model import LocalStorage
+from reconciler.report.function_status import function_file, function_status
+from tests.bus.node_site import BUCKET
+from tests.cli.gateway_folder import GatewayFolder, gateway_folder
+from tests.load.test_functions import MODULE, NODE, SPEC
+from tests.report.test_function_status import NOON, REPORT
+from tests.review.changes import fleet_files, fleet_history
+
+
+def run(*words: str | Path) -> tuple[int, str, str]:
+    done = CliRunner().invoke(cli, [str(word) for word in words])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def refused(*words: str | Path) -> str:
+    done = CliRunner().invoke(cli, [str(word) for word in words])
+    assert done.exit_code == 1
+    return str(done.exception)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """Make a repository whose gateway holds a function and a bucket."""
+    history = fleet_history(tmp_path)
+    files = dict(fleet_files())
+    head = "apiVersion: tinyfleet/v1alpha1\nkind: {}\nmetadata: {{name: {}}}\n"
+    gateways = [path for path, text in files.items() if "kind: Gateway" in text]
+    (path,) = gateways
+    files[path] = files[path].rstrip("\n") + "\n" + NODE
+    files["functions/rms.wat"] = MODULE.decode()
+    files["functions/rms.yaml"] = head.format("Function", "rms") + SPEC
+    (history.path / "functions").mkdir()
+    history.commit(files)
+    return history.path
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> GatewayFolder:
+    made = gateway_folder(tmp_path)
+    made.publish()
+    state = made.state()
+    state.save_status_files({"functions/rms.yaml": function_file(function_status(REPORT, NOON, None))}, set())
+    state.close()
+    return made
+
+
+def test_nodes_are_what_a_commit_says(clone: Path) -> None:
+    code, out, err = run("node", "list", clone, "--output", "json")
+    assert code == 0, err
+    (node,) = json.loads(out)
+    assert node["functions"] == [{"function": "rms", "version": "1.0.0", "operation": "features.rms"}]
+    assert node["buckets"][0]["item"] == "int16 [any, 3]"
+    assert "features.rms" in run("node", "show", node["node"], clone)[1]
+    assert "vibration" in run("node", "list", clone)[1]
+    wrong = node["node"][:-1]
+    assert f"did you mean `{node['node']}`?" in refused("node", "show", wrong, clone)
+
+
+def test_functions_are_what_gateways_report(gateway: GatewayFolder) -> None:
+    config = ("--config", gateway.folder / "gateway.toml")
+    (only,) = json.loads(run("function", "list", *config, "--output", "json")[1])
+    assert (only["function"], only["operation"], only["calls"]) == ("rms", "features.rms", 0)
+    assert "Compiled" in run("function", "show", "rms", *config)[1]
+    assert "did you mean `rms`?" in refused("function", "show", "rmss", *config)
+
+
+def test_items_are_listed_and_copied(gateway: GatewayFolder, tmp_path: Path) -> None:
+    config = ("--config", gateway.folder / "gateway.toml")
+    assert "does not exist" in refused("storage", "list", *config)
+    store = ItemStore(gateway.folder / "state" / STORAGE_FILE)
+    store.configure(LocalStorage((BUCKET,)))
+    number = store.put(BUCKET.name, bytes(6), "tool", b"12345678", NOON.now.timestamp())
+    store.close()
+    (bucket,) = json.loads(run("storage", "list", *config, "--output", "json")[1])
+    assert (bucket["bucket"], bucket["items"], bucket["bytes"]) == (BUCKET.name, 1, 6)
+    (item,) = json.loads(run("storage", "list", BUCKET.name, *config, "--output", "json")[1])
+    assert item == {"number": number, "at": "2026-05-01T12:00:00.000+00:00", "bytes": 6}
+    code, out, _ = run("storage", "get", BUCKET.name, str(number), "-o", tmp_path / "item", *config)
+    assert (code, "wrote 6 bytes" in out) == (0, True)
+    assert (tmp_path / "item").read_bytes() == bytes(6)
+    assert "has no item 9" in refused("storage", "get", BUCKET.name, "9", "-o", tmp_path / "item", *config)
+    assert "did you mean `vibration`?" in refused("storage", "list", "vibratio", *config)
