@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.system.two_gateways import HallWorld
 
 WINDOW = struct.pack("<6h", 3, -4, 0, 3, 4, 7)
 RMS = struct.pack("<3i", 3, 4, 4)
-RUNS_FUNCTIONS = {"functions": {}}
+RUNS_FUNCTIONS: Mapping[str, Any] = {"functions": {}}
 STATUS = "functions/rms.yaml"
 
 
@@ -39,7 +40,8 @@ def answers(client: OperationClient) -> bool:
     try:
         return client.call("features.rms", WINDOW, timeout_s=WITHIN_S) == RMS
     except OperationFailed as failure:
-        assert failure.code is AnswerCode.NO_SUCH_OPERATION
+        if failure.code is not AnswerCode.NO_SUCH_OPERATION:
+            raise
         return False
 
 
