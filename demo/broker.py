@@ -12,7 +12,7 @@ from demo.site import Broker
 from demo.world import FLEET, GATEWAY, TINYFLEET, World
 
 
-def set_up_broker(world: World, devices: tuple[str, ...]) -> Broker:
+def set_up_broker(world: World, devices: tuple[str, ...], clients: tuple[str, ...] = ()) -> Broker:
     """Create the certificate authority, all certificates, and the configuration of the broker."""
     ca, folder, port = world.folder / "ca", world.folder / "pki", free_port()
     secret = passphrase_options(world)
@@ -20,7 +20,9 @@ def set_up_broker(world: World, devices: tuple[str, ...]) -> Broker:
     issued = ("--ca", ca, "-o", folder, *secret)
     world.run(TINYFLEET, "pki", "issue", "broker", "localhost", "--host", "127.0.0.1", *issued)
     world.run(TINYFLEET, "pki", "issue", "gateway", GATEWAY, *issued)
-    world.run(TINYFLEET, "pki", "issue", "device", *devices, *issued)
+    for role, names in (("device", devices), ("client", clients)):
+        if names:
+            world.run(TINYFLEET, "pki", "issue", role, *names, *issued)
     where = ("--port", str(port), "--bind", "127.0.0.1")
     world.run(TINYFLEET, "pki", "broker-config", "--ca", ca, "--broker", "localhost", "-o", folder, *where)
     return Broker(port, folder)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from demo import contest_scenes, failure_scenes, rollout_scenes
+from demo import contest_scenes, failure_scenes, operation_scenes, rollout_scenes
 from demo.contest_fleet import ContestFleet
 from demo.narrator import Narrator
+from demo.operation_fleet import OperationFleet
 from demo.rollout_fleet import RolloutFleet
 from demo.scene_context import StoryContext
 from demo.world import World
@@ -76,6 +77,24 @@ STORIES = {
                 "edit contests/pumps.yaml (other rules), or a parameter in models/",
                 "tinyfleet contest show pumps --config {config}",
                 "tinyfleet contest samples pumps --config {config}",
+            ),
+        ),
+        Story(
+            "operations",
+            "a program calls a function from Git through the broker; a bad function and a crash do little harm",
+            OperationFleet,
+            (
+                operation_scenes.a_merged_function_answers,
+                operation_scenes.wrong_data_is_refused,
+                operation_scenes.a_function_runs_away,
+                operation_scenes.items_outlive_a_crash,
+                operation_scenes.a_commit_replaces_a_function,
+            ),
+            (
+                "edit functions/rms.wat and its sha256, or its placement",
+                "tinyfleet node list --config {config}",
+                "tinyfleet function list --config {config}",
+                "tinyfleet storage list vibration --config {config}",
             ),
         ),
     )

@@ -111,6 +111,17 @@ def test_the_story_of_a_contest_is_observed_to_its_end(folder: Path) -> None:
 
 
 @pytest.mark.timeout(200)
+def test_the_story_of_operations_is_observed_to_its_end(folder: Path) -> None:
+    demo = Demo(folder, "operations")
+    demo.read(lambda line: line.startswith("scenes="))
+    assert demo.wait() == 0, demo.output
+    assert demo.output.splitlines()[-1] == "scenes=5/5"
+    assert "it used up its fuel" in demo.output
+    assert demo.left_behind() == []
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.timeout(200)
 def test_a_demo_that_is_stopped_early_stops_everything(folder: Path) -> None:
     demo = Demo(folder)
     demo.read(lambda line: "git push" in line)
