@@ -14,10 +14,11 @@ from reconciler.daemon.metrics import Metrics
 from reconciler.daemon.runtime_status import RuntimeStatus, as_dict, live_of
 from reconciler.engine.observed.summaries import Total, labelled
 from reconciler.engine.state.reader import NoRecordedState
-from reconciler.model import ContestId, DeviceId, PipelineId, TrainingId
+from reconciler.model import ContestId, DeviceId, FunctionId, PipelineId, TrainingId
 from reconciler.page.page_model import DeviceDetail, LinkFacts, LiveState, PageModel, ScoreFacts
 from reconciler.page.routes import exists, served
 from reconciler.report.contest_file import figures_from_dict
+from reconciler.report.function_status import function_figures_from_dict
 from reconciler.report.pipeline_figures import pipeline_figures_from_dict
 from reconciler.report.training_figures import training_figures_from_dict
 from reconciler.review.formatting import age
@@ -64,6 +65,7 @@ def fleet_of(overview: GatewayOverview) -> PageModel:
         overview.models,
         overview.trainings,
         overview.pipelines,
+        overview.functions,
     )
 
 
@@ -102,6 +104,9 @@ def _live_state_of(
         },
         pipelines={
             PipelineId(name): pipeline_figures_from_dict(each) for name, each in status.get("pipelines", {}).items()
+        },
+        functions={
+            FunctionId(name): function_figures_from_dict(each) for name, each in status.get("functions", {}).items()
         },
     )
 

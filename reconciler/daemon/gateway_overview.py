@@ -18,12 +18,13 @@ from reconciler.engine.state.reader import StateReader, read_state
 from reconciler.engine.state.records import DeviceRecord, QuarantineRecord
 from reconciler.engine.state.schema import STATE_FILE
 from reconciler.engine.status.renderer import DEVICES, GATEWAY
-from reconciler.engine.status.status_folder import CONTESTS, MODELS, PIPELINES, ROLLOUTS, TRAININGS
+from reconciler.engine.status.status_folder import CONTESTS, FUNCTIONS, MODELS, PIPELINES, ROLLOUTS, TRAININGS
 from reconciler.foreign_text import printable_line
 from reconciler.model import DeviceId, short_digest
 from reconciler.report.contest_file import read_contest_file
 from reconciler.report.contest_status import ContestStatus
 from reconciler.report.device_status import DeviceStatus
+from reconciler.report.function_status import FunctionStatus, read_function_file
 from reconciler.report.gateway_status import GatewayStatus
 from reconciler.report.model_status import ModelStatus, read_model_file
 from reconciler.report.pipeline_status import PipelineStatus, read_pipeline_file
@@ -64,6 +65,7 @@ class GatewayOverview:
     models: tuple[ModelStatus, ...] = ()
     trainings: tuple[TrainingStatus, ...] = ()
     pipelines: tuple[PipelineStatus, ...] = ()
+    functions: tuple[FunctionStatus, ...] = ()
 
 
 def read_overview(state_dir: Path, only: DeviceId | None = None) -> GatewayOverview:
@@ -86,6 +88,7 @@ def read_overview(state_dir: Path, only: DeviceId | None = None) -> GatewayOverv
             tuple(read_model_file(body) for body in state.status_files(MODELS).values()),
             tuple(read_training_file(body) for body in state.status_files(TRAININGS).values()),
             tuple(read_pipeline_file(body) for body in state.status_files(PIPELINES).values()),
+            tuple(read_function_file(body) for body in state.status_files(FUNCTIONS).values()),
         )
 
 

@@ -27,6 +27,7 @@ def needs_attention(fleet: PageModel, at: PageUrls) -> Markup:
         *_contests(fleet, at),
         *_trainings(fleet),
         *_pipelines(fleet),
+        *_functions(fleet),
         *_devices([each for each in reasons(fleet.devices) if each.urgency is Urgency.ACT], fleet, at),
         *_live(fleet),
     ]
@@ -81,6 +82,13 @@ def _pipelines(fleet: PageModel) -> Iterator[Markup]:
     for status in sorted(fleet.pipelines, key=lambda each: each.name):
         if urgency_of(status.ready) is Urgency.ACT:
             yield _condition(f"Pipeline {status.name}", status.ready, fleet)
+
+
+def _functions(fleet: PageModel) -> Iterator[Markup]:
+    for status in sorted(fleet.functions, key=lambda each: each.name):
+        for each in status.conditions[1:]:
+            if each.status is Status.FALSE:
+                yield _condition(f"Function {status.name}", each, fleet)
 
 
 def _condition(subject: Child, condition: Condition, fleet: PageModel) -> Markup:

@@ -12,6 +12,7 @@ from reconciler.page.layout import amount, amount_of, document, ready
 from reconciler.page.links import links
 from reconciler.page.models import models
 from reconciler.page.needs_attention import needs_attention, waiting
+from reconciler.page.operations import operations
 from reconciler.page.page_model import PageModel, Urgency, count_by_urgency
 from reconciler.page.pipelines import pipelines
 from reconciler.page.rollouts import rollouts
@@ -36,6 +37,7 @@ def overview(fleet: PageModel, at: PageUrls) -> bytes:
         contests(fleet, at),
         trainings(fleet, at),
         pipelines(fleet),
+        operations(fleet),
         models(fleet),
         waiting(fleet, at),
     ]

@@ -10,11 +10,12 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
-from reconciler.model import ContestId, DeviceId, PipelineId, RolloutId, RolloutReport, TrainingId
+from reconciler.model import ContestId, DeviceId, FunctionId, PipelineId, RolloutId, RolloutReport, TrainingId
 from reconciler.report.conditions import Condition, Status
 from reconciler.report.contest_figures import ContestFigures
 from reconciler.report.contest_status import ContestStatus
 from reconciler.report.device_status import DeviceStatus
+from reconciler.report.function_status import FunctionFigures, FunctionStatus
 from reconciler.report.gateway_status import GatewayStatus
 from reconciler.report.model_status import ModelStatus
 from reconciler.report.pipeline_figures import PipelineFigures
@@ -81,6 +82,7 @@ class LiveState:
     contests: Mapping[ContestId, ContestFigures] = field(default_factory=dict)  # newer than those of the statuses
     trainings: Mapping[TrainingId, TrainingFigures] = field(default_factory=dict)  # likewise
     pipelines: Mapping[PipelineId, PipelineFigures] = field(default_factory=dict)  # likewise
+    functions: Mapping[FunctionId, FunctionFigures] = field(default_factory=dict)  # likewise
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class PageModel:
     models: Sequence[ModelStatus] = ()
     trainings: Sequence[TrainingStatus] = ()
     pipelines: Sequence[PipelineStatus] = ()
+    functions: Sequence[FunctionStatus] = ()
 
     def figures(self, status: ContestStatus) -> ContestFigures:
         """Return the newest figures of a contest."""
@@ -107,6 +110,10 @@ class PageModel:
     def pipeline(self, status: PipelineStatus) -> PipelineFigures:
         """Return the newest figures of a pipeline."""
         return self.live.pipelines.get(status.name, status.figures) if self.live is not None else status.figures
+
+    def function(self, status: FunctionStatus) -> FunctionFigures:
+        """Return the newest figures of a function."""
+        return self.live.functions.get(status.name, status.figures) if self.live is not None else status.figures
 
     @property
     def at(self) -> datetime | None:

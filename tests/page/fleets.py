@@ -14,6 +14,7 @@ from reconciler.model import (
     ContestId,
     DeviceId,
     Digest,
+    FunctionId,
     Hold,
     HoldReason,
     Install,
@@ -43,6 +44,7 @@ from reconciler.report.contest_status import (
     contest_status,
 )
 from reconciler.report.device_status import DeviceFacts, DeviceStatus, PassStamp, device_status
+from reconciler.report.function_status import FunctionFigures, FunctionReport, FunctionStatus, function_status
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, SourceState, gateway_status
 from reconciler.report.model_status import BuiltPack, ModelFacts, ModelStatus, model_status
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
@@ -233,6 +235,17 @@ def trainings() -> tuple[TrainingStatus, ...]:
     return tuple(training_status(report, PassStamp(since, COMMIT), None) for report, since in reports)
 
 
+def functions() -> tuple[FunctionStatus, ...]:
+    """Make a function that answers, and one whose calls fail."""
+    figures = FunctionFigures(FunctionId("rms"), "features.rms", Version("1.2.0"), 48_211, 3)
+    loops = FunctionFigures(FunctionId("peaks"), "features.peaks", Version("0.9.0"), 12, 12)
+    reports = (
+        (FunctionReport(figures), ago(days=3)),
+        (FunctionReport(loops, None, "it used up its fuel"), ago(hours=1)),
+    )
+    return tuple(function_status(report, PassStamp(since, COMMIT), None) for report, since in reports)
+
+
 def models() -> tuple[ModelStatus, ...]:
     """Make a model that runs on some of its devices, and one that runs on all."""
     pack = BuiltPack(TypeId("esp32"), 23_412, 8_192, "int8", ("auc 0.981 (at least 0.95)",))
@@ -275,6 +288,7 @@ def rich(*, live: bool = True) -> PageModel:
         contests=contests(),
         models=models(),
         trainings=trainings(),
+        functions=functions(),
     )
 
 
@@ -311,7 +325,7 @@ def hostile() -> PageModel:
     rollout = replace(bad.rollouts[0], facts=facts)
     return PageModel(
         replace(gateway(), name=HOSTILE), [status, stuck], (rollout,), live, (hostile_contest(),), (hostile_model(),),
-        (hostile_training(),),
+        (hostile_training(),), (hostile_function(),),
     )  # fmt: skip
 
 
@@ -322,6 +336,14 @@ def hostile_training() -> TrainingStatus:
         status.figures, training=TrainingId(HOSTILE), contest=ContestId(HOSTILE), model=HOSTILE, metric=HOSTILE,
         best=(best,),
     )  # fmt: skip
+    return replace(
+        status, figures=figures, conditions=tuple(replace(each, message=HOSTILE) for each in status.conditions)
+    )
+
+
+def hostile_function() -> FunctionStatus:
+    status = functions()[1]
+    figures = replace(status.figures, function=FunctionId(HOSTILE), operation=HOSTILE, version=Version(HOSTILE))
     return replace(
         status, figures=figures, conditions=tuple(replace(each, message=HOSTILE) for each in status.conditions)
     )

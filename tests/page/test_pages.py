@@ -166,6 +166,18 @@ def test_trainings_show_their_progress_and_what_waits_for_a_person() -> None:
     assert "29 of 40" in ask(replace(fleet, live=live), "/").text
 
 
+def test_operations_show_their_calls_and_a_function_that_fails_needs_attention() -> None:
+    fleet = rich()
+    text = ask(fleet, "/").text
+    assert "by rms 1.2.0" in text
+    assert re.search(r"Function peaks \S* ?Failing", text)
+    assert "the last call failed: it used up its fuel" in text
+    newer = replace(fleet.functions[0].figures, calls=98_765)
+    live = replace(live_state(), functions={newer.function: newer})
+    assert "98 765" in ask(replace(fleet, live=live), "/").text
+    assert "Operations" not in ask(replace(fleet, functions=()), "/").text
+
+
 def test_the_served_page_has_the_newest_figures_of_a_contest() -> None:
     fleet = rich()
     newer = replace(fleet.contests[0].figures, undecided=77_000)
@@ -295,8 +307,8 @@ def test_the_committed_page_does_not_depend_on_the_time() -> None:
     page = committed(fleet)
     devices, rollouts = tuple(reversed(fleet.devices)), tuple(reversed(fleet.rollouts))
     contests, models = tuple(reversed(fleet.contests)), tuple(reversed(fleet.models))
-    trainings = tuple(reversed(fleet.trainings))
-    assert page == committed(PageModel(fleet.gateway, devices, rollouts, None, contests, models, trainings))
+    trainings, functions = tuple(reversed(fleet.trainings)), tuple(reversed(fleet.functions))
+    assert page == committed(PageModel(fleet.gateway, devices, rollouts, None, contests, models, trainings, functions))
     text = Reader(page).text
     assert "31 h" not in text
     assert "Links" not in text

@@ -213,6 +213,7 @@ class StatusRenderer:
             tuple(self.models.values()),
             tuple(self.trainings.values()),
             tuple(self.pipelines.values()),
+            tuple(self.functions.values()),
         )
 
     def _pending_trainings(self, outcome: PassOutcome) -> frozenset[TrainingId]:
