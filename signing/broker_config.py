@@ -9,7 +9,7 @@ from pathlib import PurePath
 from string import Template
 
 from signing.key_files import KeyStoreError
-from signing.pki import NAME, Role, Subject
+from signing.pki import HOST, NAME, Role, Subject
 
 CONFIGURATION, ACCESS = "tinyfleet.conf", "tinyfleet.acl"
 
@@ -34,6 +34,41 @@ def configuration(template: str, listener: Listener) -> str:
     return Template(template).substitute(listener=address, folder=folder, broker=listener.broker.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """A bridge to the broker of another gateway, in the name of the gateway here."""
+
+    gateway: Subject
+    server: Subject
+    host: str
+    port: int
+
+
+def bridge(fleet: str, listener: Listener, uplink: Uplink) -> str:
+    """Return the lines that bridge requests for a server, and its answers. Names are the same on both sides."""
+    folder, base = listener.folder, f"tinyfleet/{fleet}/"
+    if not HOST.fullmatch(uplink.host):
+        raise KeyStoreError(f"{uplink.host!r} is not a valid host")
+    topics = f"server/{uplink.server.name}/{{}}/{uplink.gateway.name}"
+    lines = (
+        "",
+        f"# Requests for {uplink.server.name}, and its answers.",
+        f"connection uplink-{uplink.server.name}",
+        f"address {uplink.host}:{uplink.port}",
+        f"bridge_cafile {folder}/ca.crt",
+        f"bridge_certfile {folder}/{uplink.gateway.name}.crt",
+        f"bridge_keyfile {folder}/{uplink.gateway.name}.key",
+        f"remote_clientid {uplink.gateway.common_name}",
+        "bridge_protocol_version mqttv50",
+        "cleansession false",
+        "notifications false",
+        "restart_timeout 1 10",
+        f"topic {topics.format('request')} out 1 {base} {base}",
+        f"topic {topics.format('answer')} in 1 {base} {base}",
+    )
+    return "\n".join(lines) + "\n"
+
+
 def access(template: str, fleet: str, gateways: Iterable[str], clients: Iterable[str] = ()) -> str:
     """Fill in the template of the access control list."""
     if not NAME.fullmatch(fleet):
@@ -54,6 +89,10 @@ def _gateway_rights(fleet: str, gateway: str) -> str:
         f"topic readwrite {base}/gateway/{gateway}/presence",
         f"topic read {base}/request/+",
         f"topic write {base}/answer/+",
+        f"topic write {base}/server/+/request/{gateway}",
+        f"topic read {base}/server/+/answer/{gateway}",
+        f"topic read {base}/server/{gateway}/request/+",
+        f"topic write {base}/server/{gateway}/answer/+",
     )
     return "\n".join(lines) + "\n"
 

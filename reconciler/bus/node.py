@@ -5,13 +5,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.operations.codes import AnswerCode, OperationFailed
 from reconciler.operations.descriptors import digest, size_mismatch
 from reconciler.operations.limits import DATA_BYTES_MAX, NESTING_MAX
-from reconciler.operations.resolution import Capability, Dispatch, NodeLoad, OperationRequest, Refuse, Server, resolve
+from reconciler.operations.resolution import (
+    Capability,
+    NodeLoad,
+    OperationRequest,
+    Refuse,
+    Resolution,
+    Server,
+    resolve,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +66,19 @@ class OperationNode:
         """Offer exactly these operations, by their names."""
         self._offered = dict(offered)
 
-    def resolve(self, request: OperationRequest, now_s: float) -> Dispatch | Refuse:
-        """Decide whether this node takes a request."""
+    def forward_to(self, servers: Sequence[str]) -> None:
+        """Pass on what this node can't do to these servers, in this order."""
+        self.server = Server(self.name, tuple(servers))
+
+    def resolve(self, request: OperationRequest, now_s: float) -> Resolution:
+        """Decide whether this node takes a request, or passes it on."""
+        return self._resolved(request, self.server, now_s)
+
+    def _resolved(self, request: OperationRequest, server: Server, now_s: float) -> Resolution:
         offered = self._offered.get(request.operation)
         known = (offered.capability,) if offered is not None else ()
         loads = {self.name: offered.load()} if offered is not None else {}
-        found = resolve(request, known, loads, self.server, now_s)
-        if isinstance(found, Dispatch | Refuse):
-            return found
-        return Refuse(AnswerCode.NO_SUCH_OPERATION, f"no node here has the operation {request.operation}")
+        return resolve(request, known, loads, server, now_s)
 
     def offered(self, operation: str) -> OfferedOperation:
         """Return an operation that has just taken a request: it ends with what it began with, even if Git changes."""
@@ -95,7 +107,7 @@ class OperationNode:
         offered = self._offered.get(operation)
         descriptor = digest(offered.capability.inputs) if offered is not None else b""
         request = OperationRequest(operation, descriptor, len(inner.data), inner.expires_s)
-        resolved = self.resolve(request, time.monotonic())
+        resolved = self._resolved(request, Server(self.name), time.monotonic())  # functions call their own node
         if isinstance(resolved, Refuse) and resolved.code is not AnswerCode.BUSY:  # it has a place already
             raise OperationFailed(resolved.code, resolved.why)
         return await self.perform(self._offered[operation], inner)

@@ -6,20 +6,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 from reconciler.bus.data_parts import DataParts
+from reconciler.bus.forwarded_requests import ForwardedRequest, ForwardedRequests, forwarded_call
 from reconciler.bus.messages import AskMessage, DoneMessage, PartMessage, TakenMessage, encode, parse, parts
 from reconciler.bus.node import Invocation, OfferedOperation, OperationNode
 from reconciler.devices.errors import Malformed
 from reconciler.operations.codes import AnswerCode, OperationFailed
 from reconciler.operations.limits import IN_PROGRESS_MAX, IN_PROGRESS_OF_CLIENT, PART_BYTES_MAX
 from reconciler.operations.recent_calls import CallState, RecentCalls
-from reconciler.operations.resolution import OperationRequest, Refuse
+from reconciler.operations.resolution import Forward, OperationRequest, Refuse
 
 Send = Callable[[str, bytes], None]  # to a client
 Key = tuple[str, bytes]
+Work = Callable[[], Awaitable[DoneMessage]]
+# What another gateway may do better.
+PASSED_ON = frozenset({AnswerCode.NO_SUCH_OPERATION, AnswerCode.DESCRIPTOR_MISMATCH, AnswerCode.NO_CAPABLE_NODE})
 
 
 @dataclass(slots=True)
@@ -30,15 +35,17 @@ class RequestStatistics:
     repeated: int = 0
     refused: int = 0  # before anything was dispatched
     dispatched: int = 0
-    failed: int = 0  # after they were dispatched
+    forwarded: int = 0  # to another gateway
+    failed: int = 0  # after they were dispatched or forwarded
     malformed: int = 0
 
 
 class RequestServer:
     """Serves all clients of one gateway."""
 
-    def __init__(self, node: OperationNode, send: Send) -> None:
+    def __init__(self, node: OperationNode, send: Send, others: ForwardedRequests | None = None) -> None:
         self.statistics = RequestStatistics()
+        self._others = others if others is not None else ForwardedRequests(send)
         self._node = node
         self._send = send
         self._parts = DataParts()
@@ -91,14 +98,21 @@ class RequestServer:
         resolved = self._node.resolve(request, now_s)
         if isinstance(resolved, Refuse):
             self.statistics.refused += 1
-            self._finish(key, self._done(ask, resolved.code, resolved.why, now_s))
+            refused = DoneMessage(ask.call, resolved.code, self._node.name, 0, resolved.why)
+            self._finish(key, self._done(refused, now_s))
             return
-        self.statistics.dispatched += 1
-        self._send(client, encode(TakenMessage(ask.call, self._node.name)))
         self._of_client[client] += 1
-        offered = self._node.offered(ask.operation)
-        work = self._perform(key, ask, offered, Invocation(data, client, ask.call, expires_s), now_s)
-        self._running[key] = asyncio.create_task(work, name=f"operation {ask.operation}")
+        asked = Invocation(data, client, ask.call, expires_s)
+        if isinstance(resolved, Forward):
+            self.statistics.forwarded += 1
+            work: Work = partial(self._pass_on, key, ask, asked)
+        else:
+            self.statistics.dispatched += 1
+            self._send(client, encode(TakenMessage(ask.call, self._node.name)))
+            work = partial(self._perform, ask, self._node.offered(ask.operation), asked)
+        self._running[key] = asyncio.create_task(
+            self._answered(key, ask, work, now_s), name=f"operation {ask.operation}"
+        )
 
     def _repeated(self, client: str, ask: AskMessage, state: CallState, kept: list[bytes] | None, now_s: float) -> None:
         self.statistics.repeated += 1
@@ -112,29 +126,52 @@ class RequestServer:
         else:
             self._refuse(client, ask, AnswerCode.ANSWER_DROPPED, "its answer is no longer kept", now_s)
 
-    async def _perform(
-        self, key: Key, ask: AskMessage, offered: OfferedOperation, invocation: Invocation, began_s: float
-    ) -> None:
+    async def _answered(self, key: Key, ask: AskMessage, work: Work, began_s: float) -> None:
+        """Do the work of a request, and send its answer."""
         try:
-            result = await self._node.perform(offered, invocation)
+            done = await work()
         except OperationFailed as failure:
-            self.statistics.failed += 1
-            answer = self._done(ask, failure.code, failure.why, began_s)
-        else:
-            answer = self._done(ask, AnswerCode.DONE, result, began_s)
+            done = DoneMessage(ask.call, failure.code, self._node.name, 0, failure.why)
         finally:
             del self._running[key]
             self._of_client[key[0]] -= 1
-        self._finish(key, answer)
+        self.statistics.failed += done.code is not AnswerCode.DONE
+        self._finish(key, self._done(done, began_s))
 
-    def _done(self, ask: AskMessage, code: AnswerCode, content: bytes | str, began_s: float) -> list[bytes]:
+    async def _perform(self, ask: AskMessage, offered: OfferedOperation, asked: Invocation) -> DoneMessage:
+        result = await self._node.perform(offered, asked)
+        return DoneMessage(ask.call, AnswerCode.DONE, self._node.name, 0, result)
+
+    async def _pass_on(self, key: Key, ask: AskMessage, asked: Invocation) -> DoneMessage:
+        """Ask other gateways in their order, until one does not say that it can't."""
+        path = (*ask.path, self._node.name)
+        call = forwarded_call(*key)
+        refusal: DoneMessage | None = None
+        for server in self._node.server.forward:
+            if server in path:
+                continue
+            passed = replace(ask, path=path)
+            request = ForwardedRequest(server, call, passed, asked.data, asked.expires_s)
+            done = await self._others.perform(request, lambda node: self._taken(key, node))
+            if done.code not in PASSED_ON:
+                return replace(done, call=ask.call)
+            refusal = replace(done, call=ask.call)
+        if refusal is None:
+            raise OperationFailed(AnswerCode.NO_SUCH_OPERATION, f"no node has the operation {ask.operation}")
+        return refusal
+
+    def _taken(self, key: Key, node: str) -> None:
+        self._send(key[0], encode(TakenMessage(key[1], node)))
+
+    def _done(self, done: DoneMessage, began_s: float) -> list[bytes]:
+        """Return an answer as this gateway sends it."""
         microseconds = min((1 << 32) - 1, int((time.monotonic() - began_s) * 1e6))
-        if isinstance(content, str):
-            text = content.encode()[:PART_BYTES_MAX].decode("utf-8", "ignore")
-            return [encode(DoneMessage(ask.call, code, self._node.name, microseconds, text))]
-        before = parts(ask.call, content)
-        done = DoneMessage(ask.call, code, self._node.name, microseconds, None if before else content)
-        return [*map(encode, before), encode(done)]
+        if isinstance(done.data, bytes):
+            before = parts(done.call, done.data)
+            data: bytes | str | None = None if before else done.data
+        else:
+            before, data = [], str(done.data).encode()[:PART_BYTES_MAX].decode("utf-8", "ignore")
+        return [*map(encode, before), encode(replace(done, microseconds=microseconds, data=data))]
 
     def _finish(self, key: Key, answer: list[bytes]) -> None:
         self._calls.end(key, answer, sum(map(len, answer)))
@@ -144,5 +181,5 @@ class RequestServer:
 
     def _refuse(self, client: str, ask: AskMessage, code: AnswerCode, why: str, now_s: float) -> None:
         self.statistics.refused += 1
-        for message in self._done(ask, code, why, now_s):
+        for message in self._done(DoneMessage(ask.call, code, self._node.name, 0, why), now_s):
             self._send(client, message)

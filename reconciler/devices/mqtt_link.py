@@ -45,7 +45,11 @@ TOPIC_ENDS = frozenset({"up", "down", "presence"})  # never the name of a client
 TOPIC_LEVEL = re.compile(r"[^/+#\0]+")
 
 
-OnRequest = Callable[[str, bytes], None]  # the name of the client, and its message
+SERVER_LEVELS = 4  # of the topics between gateways; a device may have the name `server`
+SERVER_PREFIX = "@"  # of a gateway that asks; no client has it
+
+OnRequest = Callable[[str, bytes], None]  # who asks, and the message: the name of a client, or @ and that of a gateway
+OnAnswer = Callable[[str, bytes], None]  # the name of a gateway that was asked, and its message
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class MqttLink:
         self.broker_certificate_ends: datetime | None = None  # what the broker showed at the last connection
         self._devices = frozenset(devices)
         self._on_request: OnRequest | None = None
+        self._on_answer: OnAnswer | None = None
         self._requests_mid: int | None = None  # of the last subscription to requests
         self.requests_refused: str | None = None  # why the broker lets no requests through
         self._settings = settings
@@ -91,7 +96,11 @@ class MqttLink:
         self._question_properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=expiry_s)
         self._block_properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=BLOCK_EXPIRY_S)
         self._base = f"tinyfleet/{settings.fleet}"
-        self._requests = f"{self._base}/request/+"
+        self._requests = (
+            f"{self._base}/request/+",
+            f"{self._base}/server/{settings.gateway}/request/+",
+            f"{self._base}/server/+/answer/{settings.gateway}",
+        )
         self._presence = f"{self._base}/gateway/{settings.gateway}/presence"
         self._open: dict[DeviceId, _OpenQuestion] = {}
         self._pacing: dict[DeviceId, asyncio.TimerHandle] = {}
@@ -106,19 +115,30 @@ class MqttLink:
         """Serve these devices from now on; all others are counted as unknown."""
         self._devices = frozenset(devices)
 
-    def serve_requests(self, on_request: OnRequest | None) -> None:
-        """Hand on the requests of clients from now on (docs/specs/operations.md); None: stop."""
+    def serve_requests(self, on_request: OnRequest | None, on_answer: OnAnswer | None = None) -> None:
+        """Hand on requests, and answers of other gateways, from now on (docs/specs/operations.md); None: stop."""
         if self._client.is_connected() and (self._on_request is None) != (on_request is None):
             if on_request is None:
-                self._client.unsubscribe(self._requests)
+                self._client.unsubscribe(list(self._requests))
             else:
                 self._subscribe_to_requests()
-        self._on_request = on_request
+        self._on_request, self._on_answer = on_request, on_answer
 
-    def answer(self, client: str, payload: bytes) -> None:
-        """Publish a message to a client."""
+    def answer(self, asker: str, payload: bytes) -> None:
+        """Publish a message to a client, or to a gateway that asked."""
+        if asker.startswith(SERVER_PREFIX):
+            topic = f"server/{self._settings.gateway}/answer/{asker.removeprefix(SERVER_PREFIX)}"
+        else:
+            topic = f"answer/{asker}"
+        self._publish_to(topic, payload)
+
+    def ask(self, server: str, payload: bytes) -> None:
+        """Publish a message to another gateway that is to do the work."""
+        self._publish_to(f"server/{server}/request/{self._settings.gateway}", payload)
+
+    def _publish_to(self, topic: str, payload: bytes) -> None:
         if self._client.is_connected():
-            self._client.publish(f"{self._base}/answer/{client}", payload, qos=1, properties=self._block_properties)
+            self._client.publish(f"{self._base}/{topic}", payload, qos=1, properties=self._block_properties)
 
     def send(self, device: DeviceId, turn: Turn) -> None:
         """Publish a turn, with pauses between blocks if the device needs them."""
@@ -206,6 +226,11 @@ class MqttLink:
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         payload = message.payload
+        levels = message.topic.removeprefix(f"{self._base}/").split("/")
+        if len(levels) == SERVER_LEVELS:
+            _, server, what, asker = levels
+            self._take_from_server(server, what, asker, bytes(payload))
+            return
         device_name, _, what = message.topic.removeprefix(f"{self._base}/").rpartition("/")
         if device_name == "request" and what not in TOPIC_ENDS:
             if self._on_request is not None and len(payload) <= REQUEST_BYTES_MAX:
@@ -222,6 +247,15 @@ class MqttLink:
                 self._events.put_nowait(Presence(device, present=payload == PRESENT))
         else:
             self._take(device, bytes(payload))
+
+    def _take_from_server(self, server: str, what: str, asker: str, payload: bytes) -> None:
+        """Take in a message on a topic `server/<server>/<what>/<asker>`: no other that we read has so many levels."""
+        if len(payload) > REQUEST_BYTES_MAX:
+            return
+        if what == "request" and self._on_request is not None:
+            self._on_request(SERVER_PREFIX + asker, payload)
+        elif what == "answer" and self._on_answer is not None:
+            self._on_answer(server, payload)
 
     def _take(self, device: DeviceId, payload: bytes) -> None:
         self.statistics.received_bytes += len(payload)
@@ -299,7 +333,7 @@ class MqttLink:
         )  # only from now on can an answer arrive
 
     def _subscribe_to_requests(self) -> None:
-        _, self._requests_mid = self._client.subscribe(self._requests, 1)
+        _, self._requests_mid = self._client.subscribe([(topic, 1) for topic in self._requests])
 
     def _on_disconnect(
         self, _client: Client, _data: object, _flags: DisconnectFlags, reason: ReasonCode, _more: Properties | None

@@ -14,7 +14,7 @@ from reconciler.config import GatewayConfig, SerialConfig
 from reconciler.devices.conversation import DEFAULT_RETRY
 from reconciler.devices.link import Event, LinkState, LinkStatistics
 from reconciler.devices.link_session import AnswerSecondsOf, LinkSession, not_known
-from reconciler.devices.mqtt_link import MqttLink, MqttSettings, OnRequest
+from reconciler.devices.mqtt_link import MqttLink, MqttSettings, OnAnswer, OnRequest
 from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
 from reconciler.devices.transfer_limiter import TransferLimiter
@@ -59,6 +59,7 @@ class Links:
         self._link_of: dict[DeviceId, str] = {}
         self._served: object = None
         self._on_request: OnRequest | None = None
+        self._on_answer: OnAnswer | None = None
         self._missing: dict[str, str] = {}
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._crashes: asyncio.Queue[BaseException] = asyncio.Queue()
@@ -79,21 +80,27 @@ class Links:
         self._link_of = {device: link for link, members in by_link.items() for device in members}
         self._served = devices  # last: if a link could not be opened, the next pass tries again
 
-    def serve_requests(self, on_request: OnRequest | None) -> None:
-        """Hand on the requests of clients from now on; None: stop. A link for them opens at the next `serve`."""
+    def serve_requests(self, on_request: OnRequest | None, on_answer: OnAnswer | None = None) -> None:
+        """Hand on requests and answers from now on; None: stop. A link for them opens at the next `serve`."""
         if on_request == self._on_request:
             return
-        self._on_request = on_request
+        self._on_request, self._on_answer = on_request, on_answer
         self._served = None
         link = self._broker_link()
         if link is not None:
-            link.serve_requests(on_request)
+            link.serve_requests(on_request, on_answer)
 
-    def answer(self, client: str, payload: bytes) -> None:
-        """Send a message to a client; without the broker it is lost, and the client asks again."""
+    def answer(self, asker: str, payload: bytes) -> None:
+        """Send a message to a client or a gateway that asked; without the broker it is lost, and asked for again."""
         link = self._broker_link()
         if link is not None:
-            link.answer(client, payload)
+            link.answer(asker, payload)
+
+    def ask(self, server: str, payload: bytes) -> None:
+        """Send a message to another gateway that is to do the work; it may be lost as well."""
+        link = self._broker_link()
+        if link is not None:
+            link.ask(server, payload)
 
     def requests_refused(self) -> str | None:
         """Return why the broker lets no requests through; None: it does, or was not asked."""
@@ -211,7 +218,7 @@ class Links:
             key=self._mqtt.key,
         )
         link = MqttLink(settings, members)
-        link.serve_requests(self._on_request)
+        link.serve_requests(self._on_request, self._on_answer)
         return link
 
     def _serial_link(self, name: str, members: Mapping[DeviceId, Device]) -> SerialLink:

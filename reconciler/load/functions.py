@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reconciler.load.document_index import DocumentIndex, Origin, RepositoryProblem, cap_alike
-from reconciler.model import Function, Gateway, GatewayId, ItemDescriptor, LocalStorage
+from reconciler.load.references import DocumentReference
+from reconciler.model import Function, Gateway, GatewayId, GatewayNode, ItemDescriptor, LocalStorage
 from reconciler.operations.placement import eligible
 from reconciler.validation.problems import JsonPath, Rule, quoted_list
 
@@ -30,8 +31,21 @@ def _nodes(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
         if gateway.links is not None and gateway.links.mqtt is None:
             message = "clients call operations through the broker of the gateway, and `links` names none"
             yield RepositoryProblem(origin, ("spec", "node"), Rule.CONFLICTING_VALUES, message, "add `mqtt: {}`")
+        yield from _forward(documents, origin, name, node)
         if node.storage is not None:
             yield from _buckets(origin, node.storage)
+
+
+def _forward(
+    documents: DocumentIndex, origin: Origin, name: GatewayId, node: GatewayNode
+) -> Iterator[RepositoryProblem]:
+    for place, other in enumerate(node.forward):
+        at = ("spec", "node", "forward", place)
+        if other not in documents.gateways:
+            yield from DocumentReference(documents, origin, at).unresolved("Gateway", other, documents.gateways)
+        elif other == name or documents.gateways[other].node is None:
+            message = "a gateway can't ask itself" if other == name else f"the gateway `{other}` has no `node`"
+            yield RepositoryProblem(origin, at, Rule.CONFLICTING_VALUES, message, "name another gateway, with `node`")
 
 
 def _buckets(origin: Origin, storage: LocalStorage) -> Iterator[RepositoryProblem]:

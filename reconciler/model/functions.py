@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from reconciler.model.names import FunctionId, Labels, Version
+from reconciler.model.names import FunctionId, GatewayId, Labels, Version
 
 
 class ValueElement(StrEnum):
@@ -173,3 +173,4 @@ class GatewayNode:
 
     functions: FunctionRuntimeLimits | None = None  # None: it runs none
     storage: LocalStorage | None = None  # None: it stores nothing
+    forward: tuple[GatewayId, ...] = ()  # who is asked, in this order, for what no node here can do

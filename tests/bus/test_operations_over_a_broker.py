@@ -104,7 +104,8 @@ def test_an_intruder_can_neither_ask_for_another_client_nor_read_its_answers(
     with site.client("intruder") as intruder:
         for topic in (f"{BASE}/answer/tool", f"{BASE}/request/tool", f"{BASE}/answer/+", f"{BASE}/#"):
             intruder.subscribe(topic)  # mosquitto grants it, and then delivers nothing
-        for topic in ("request/tool", "answer/tool", "answer/intruder", "pump-1/down", "request/up"):
+        between = ("server/north/request/tool", "server/north/request/intruder", "server/cloud/answer/north")
+        for topic in ("request/tool", "answer/tool", "answer/intruder", "pump-1/down", "request/up", *between):
             assert intruder.publish(f"{BASE}/{topic}", ask) == REFUSED
         intruder.subscribe(f"{BASE}/answer/intruder")
         assert client.operations()

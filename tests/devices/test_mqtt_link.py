@@ -224,6 +224,31 @@ def test_unknown_devices_and_garbage_are_counted_and_not_served(tmp_path: Path) 
     with_broker(tmp_path, test)
 
 
+def test_a_device_named_server_is_a_device(tmp_path: Path) -> None:
+    """The topics between gateways begin with `server` as well."""
+
+    async def test(broker: RealBroker, settings: MqttSettings) -> None:
+        devices = FakeDevices(broker.port)
+        link = MqttLink(settings, [DeviceId("server")])
+        heard: list[tuple[str, bytes]] = []
+        link.serve_requests(lambda *message: heard.append(message), lambda *message: heard.append(message))
+        running = asyncio.create_task(link.run())
+        async for event in link.events():
+            if event == LinkState(up=True):
+                devices.say("server/gw-1/request", "gw-2", b"ask")
+                devices.say("server/gw-2/answer", "gw-1", b"answer")
+                devices.say("server", "presence", b"1")
+            elif event == Presence(DeviceId("server"), present=True):
+                break
+        assert heard == [("@gw-2", b"ask"), ("gw-2", b"answer")]
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        devices.leave()
+
+    with_broker(tmp_path, test)
+
+
 def test_a_broker_that_refuses_requests_still_serves_devices(tmp_path: Path) -> None:
     """The plugin refuses the subscription itself; an ACL file would grant it, and deliver nothing."""
     denied = {"acltype": "subscribePattern", "topic": f"tinyfleet/{FLEET}/request/+", "allow": False}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.load import Problem
 from reconciler.model import BucketAccess, FunctionId, GatewayId, ValueElement
 from reconciler.operations.placement import placement_of
 from tests.load.repo import Repo
@@ -109,6 +110,29 @@ def test_a_module_of_more_than_a_mebibyte_is_too_large(repo: Repo) -> None:
 def test_two_functions_are_not_the_same_operation(repo: Repo) -> None:
     repo.append("functions/rms.yaml", repo.document("Function", "rms-2", SPEC))
     assert repo.only().message == "the function `rms` is the operation `features.rms` already"
+
+
+def test_a_gateway_forwards_to_others_that_are_nodes(repo: Repo) -> None:
+    node = "  node: {storage: {buckets: [{name: other, descriptor: {dtype: int8, shape: []}}]}}\n"
+    repo.append(
+        "gateways.yaml",
+        repo.document("Gateway", "cloud", f"spec:\n  selector: {{matchLabels: {{site: none}}}}\n{node}"),
+    )
+    repo.replace("gateways.yaml", "  node:\n    functions", "  node:\n    forward: [cloud]\n    functions")
+    desired = repo.load().desired
+    assert desired is not None
+    hall = desired.gateways[GatewayId("hall")].node
+    assert hall is not None
+    assert hall.forward == ("cloud",)
+
+    def only_error(before: str, after: str) -> Problem:
+        (error,) = repo.replace("gateways.yaml", before, after).load().errors
+        return error
+
+    assert only_error("[cloud]", "[clouds]").hint == "did you mean `cloud`?"
+    assert only_error("[clouds]", "[hall]").message == "a gateway can't ask itself"
+    repo.replace("gateways.yaml", "[hall]", "[cloud]")
+    assert only_error(node, "").message == "the gateway `cloud` has no `node`"
 
 
 def test_a_node_needs_a_broker_and_different_buckets(repo: Repo) -> None:

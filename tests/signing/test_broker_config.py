@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from signing import broker_config
-from signing.broker_config import Listener
+from signing.broker_config import Listener, Uplink
 from signing.key_files import KeyStoreError
 from signing.pki import Role, Subject
 
@@ -39,6 +39,19 @@ def test_values_with_spaces_are_rejected() -> None:
             _configuration(listener)
 
 
+def test_a_bridge_carries_the_requests_of_one_gateway_and_the_answers_to_it() -> None:
+    listener = Listener(PurePosixPath("/etc/mosquitto/fleet"), BROKER, 8883)
+    north, cloud = Subject(Role.GATEWAY, "north"), Subject(Role.GATEWAY, "cloud")
+    lines = broker_config.bridge("plant", listener, Uplink(north, cloud, "cloud.example", 8883)).splitlines()
+    assert [line for line in lines if line.startswith("topic")] == [
+        "topic server/cloud/request/north out 1 tinyfleet/plant/ tinyfleet/plant/",
+        "topic server/cloud/answer/north in 1 tinyfleet/plant/ tinyfleet/plant/",
+    ]
+    assert "bridge_keyfile /etc/mosquitto/fleet/north.key" in lines
+    with pytest.raises(KeyStoreError, match="not a valid host"):
+        broker_config.bridge("plant", listener, Uplink(north, cloud, "cloud\nallow_anonymous true", 1))
+
+
 def test_rights() -> None:
     template = (SYSTEMD / "mosquitto-acl.conf").read_text(encoding="utf-8")
     lines = broker_config.access(template, "plant", ["north", "south"], ["line-tool"]).splitlines()
@@ -48,9 +61,11 @@ def test_rights() -> None:
         "pattern write tinyfleet/plant/%u/up",
         "pattern write tinyfleet/plant/%u/presence",
     ]
-    assert rights[3:17:7] == ["user @north", "user @south"]
+    assert rights[3:25:11] == ["user @north", "user @south"]
+    assert "topic read tinyfleet/plant/server/south/request/+" in rights
+    assert "topic write tinyfleet/plant/server/+/request/south" in rights
     assert "topic readwrite tinyfleet/plant/gateway/south/presence" in rights
-    assert rights[17:] == [
+    assert rights[25:] == [
         "user ~line-tool",
         "topic write tinyfleet/plant/request/line-tool",
         "topic read tinyfleet/plant/answer/line-tool",

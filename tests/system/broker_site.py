@@ -38,14 +38,18 @@ ADMITTED = bytes.fromhex("20020000")
 class BrokerSite:
     """Everything in one folder: `ca`, and `pki` with all certificates and the broker's configuration."""
 
-    def __init__(self, folder: Path, kind: str, fleet: str = FLEET) -> None:
+    def __init__(self, folder: Path, kind: str, fleet: str = FLEET, *, authority: Path | None = None) -> None:
+        """Make an authority, or use that of another site."""
         self.folder, self.kind, self.port = folder, kind, mosquitto.free_port()
         self.certificates = folder / "pki"
+        self.uplink = ""  # options of the broker's configuration
+        self.authority = authority if authority is not None else folder / "ca"
         self._passphrase = folder / "passphrase"
         self._passphrase.touch(mode=0o600)
         self._passphrase.write_text("correct horse battery staple\n", encoding="ascii")
         self._process: subprocess.Popen[bytes] | None = None
-        self.pki(f"init {folder / 'ca'} --fleet {fleet} --key {kind}")
+        if authority is None:
+            self.pki(f"init {self.authority} --fleet {fleet} --key {kind}")
         self.issue("broker", "localhost", "--host 127.0.0.1")
 
     def pki(self, line: str, *, passphrase: bool = True) -> str:
@@ -55,7 +59,7 @@ class BrokerSite:
         return result.output
 
     def issue(self, role: str, name: str, more: str = "") -> None:
-        self.pki(f"issue {role} {name} --ca {self.folder / 'ca'} -o {self.certificates} --key {self.kind} {more}")
+        self.pki(f"issue {role} {name} --ca {self.authority} -o {self.certificates} --key {self.kind} {more}")
 
     def issue_in_the_past(self, name: str) -> None:
         """Issue a device's certificate that expired yesterday."""
@@ -64,8 +68,8 @@ class BrokerSite:
         issuer.issue(self.certificates, Subject(Role.DEVICE, name), KeyKind(self.kind), term)
 
     def configure(self) -> None:
-        line = f"broker-config --ca {self.folder / 'ca'} --broker localhost -o {self.certificates}"
-        self.pki(f"{line} --port {self.port} --bind 127.0.0.1", passphrase=False)
+        line = f"broker-config --ca {self.authority} --broker localhost -o {self.certificates}"
+        self.pki(f"{line} --port {self.port} --bind 127.0.0.1 {self.uplink}", passphrase=False)
 
     def start(self) -> None:
         """Start the broker with exactly the configuration that the command writes."""

@@ -29,11 +29,11 @@ NODE: Mapping[str, Any] = {
 class NodeWorld:
     """No device is behind this gateway: all that it does is to answer requests."""
 
-    def __init__(self, world: World, name: str = GATEWAY) -> None:
-        self.world = world
+    def __init__(self, world: World, name: str = GATEWAY, *, authority: Path | None = None) -> None:
+        self.world, self.name = world, name
         folder = world.folder / "broker"
         folder.mkdir()
-        self.broker = BrokerSite(folder, "p256", FLEET)
+        self.broker = BrokerSite(folder, "p256", FLEET, authority=authority)
         self.broker.issue("gateway", name)
         self.broker.issue("client", CLIENT)
         self.broker.start()
@@ -42,6 +42,11 @@ class NodeWorld:
         configuration = world.folder / "gateway.toml"
         text = configuration.read_text(encoding="utf-8")
         configuration.write_text(text.replace(f'"{GATEWAY}"', f'"{name}"').replace(f"/{GATEWAY}.", f"/{name}."))
+
+    def bridge_to(self, other: NodeWorld) -> None:
+        """Bridge the broker to that of another gateway."""
+        self.broker.uplink = f"--gateway {self.name} --uplink {other.name}=localhost:{other.broker.port}"
+        self.broker.restart()
 
     def stop(self) -> None:
         """End the broker; the world ends the daemon."""

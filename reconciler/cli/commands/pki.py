@@ -320,11 +320,30 @@ def show(directory: Path, warn_days: int, output: str) -> None:
 @click.option("--folder", type=PurePath, help="Path of that folder on the broker. [default: the same path]")
 @click.option("--port", type=click.IntRange(1, 65535), default=8883, show_default=True, help="Port of the broker.")
 @click.option("--bind", metavar="ADDRESS", default="", help="Address to listen on. [default: all]")
-def broker_config(directory: Path, broker: str, out: Path, folder: PurePath | None, port: int, bind: str) -> None:  # noqa: PLR0913, PLR0917 - as above
+@click.option("--gateway", metavar="NAME", help="With --uplink: the gateway of this broker.")
+@click.option(
+    "--uplink",
+    "uplinks",
+    metavar="NAME=HOST:PORT",
+    multiple=True,
+    help="Bridge to the broker of the gateway NAME, which does what this one can't.",
+)
+def broker_config(  # noqa: PLR0913, PLR0917 - as above
+    directory: Path,
+    broker: str,
+    out: Path,
+    folder: PurePath | None,
+    port: int,
+    bind: str,
+    gateway: str | None,
+    uplinks: tuple[str, ...],
+) -> None:
     """Write the configuration of mosquitto.
 
-    It has the listener, the access rules, the certificate authority and the revocation list.
+    It has the listener, the access rules, the certificate authority and the revocation list. A bridge of --uplink
+    uses NAME.crt and NAME.key of --gateway in the same folder.
     """
+    bridges = [_uplink(gateway, text) for text in uplinks]
     with translated():
         store = CertificateStore(directory)
         listener = broker_files.Listener(folder or out.absolute(), Subject(Role.BROKER, broker), port, bind)
@@ -337,8 +356,20 @@ def broker_config(directory: Path, broker: str, out: Path, folder: PurePath | No
         key_files.write_public(out / "ca.crl", revoked)
         key_files.write_public(out / broker_files.ACCESS, access.encode())
         configuration = broker_files.configuration(_template("mosquitto.conf"), listener)
+        configuration += "".join(broker_files.bridge(store.fleet, listener, each) for each in bridges)
         key_files.write_public(out / broker_files.CONFIGURATION, configuration.encode())
     click.echo(f"{out / broker_files.CONFIGURATION}: include this file in the configuration of mosquitto")
+
+
+def _uplink(gateway: str | None, text: str) -> broker_files.Uplink:
+    if gateway is None:
+        raise click.UsageError("--uplink needs --gateway, the gateway of this broker")
+    name, _, address = text.partition("=")
+    host, _, port = address.rpartition(":")
+    if not (name and host and port.isdecimal()):
+        raise click.BadParameter(f"{text!r} is not NAME=HOST:PORT", param_hint="--uplink")
+    with translated():
+        return broker_files.Uplink(Subject(Role.GATEWAY, gateway), Subject(Role.GATEWAY, name), host, int(port))
 
 
 def _date(timestamp: datetime) -> str:

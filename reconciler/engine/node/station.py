@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from reconciler.bus.forwarded_requests import ForwardedRequests
 from reconciler.bus.node import OperationNode
 from reconciler.bus.request_server import RequestServer
 from reconciler.engine.desired.desired_state import DesiredStateSource
@@ -61,7 +62,8 @@ class NodeStation:
         self._ports, self._wake = ports, wake
         self.node = OperationNode(ports.name)
         self.offer = NodeOffer(self.node, ports.folder, self._read, wake)
-        self.server = RequestServer(self.node, ports.links.answer)
+        self._others = ForwardedRequests(ports.links.ask)
+        self.server = RequestServer(self.node, ports.links.answer, self._others)
         self._seen: Desired | None = None
         self._wanted: WantedNode | None = None
         self._applied: WantedNode | None = None
@@ -138,7 +140,8 @@ class NodeStation:
             await self.stop()
             return
         await self.offer.apply(wanted)
-        self._ports.links.serve_requests(self.server.received)
+        self.node.forward_to(wanted.node.forward)
+        self._ports.links.serve_requests(self.server.received, self._others.received)
 
     def _expire(self) -> None:
         try:
