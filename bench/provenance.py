@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where models come from: whether good chains hold, broken links are found, and a rebuild gives the same digest.
+"""Where models come from: chains, broken links, a rebuild, and a followed alias of a registry.
 
     python bench/provenance.py
 
-It builds a model of each kind, follows their chains, breaks each link in turn, and builds again in an empty store.
+It builds a model of each kind, follows their chains, breaks each link in turn, and builds again in an empty store. Then
+it moves an alias of a recorded MLflow server, and measures the time to the pushed proposal and counts idle commits.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bench.followed_alias import followed_alias  # noqa: E402
 from tests.provenance.audited_fleet import RUNS, AuditedFleet, audited_fleet, rebuilt  # noqa: E402
 from tests.provenance.broken_links import BREAKS, Break  # noqa: E402
+
+ALIAS_TO_PROPOSAL_S = 60
 
 
 def good_links(fleet: AuditedFleet) -> tuple[int, int]:
@@ -51,10 +55,14 @@ def main() -> int:
             else:
                 print(f"not found: {label}")
         same = rebuilt(fleet, folder / "another-store") == fleet.packs()
+        (folder / "followed").mkdir()
+        took, idle = followed_alias(folder / "followed")
     print(f"provenance_links={good}/{links}")
     print(f"broken_links_found={found}/{len(BREAKS)}")
     print(f"rebuild_same_digest={int(same)}")
-    return int(good != links or found != len(BREAKS) or not same)
+    print(f"alias_to_proposal_s={took:.1f}")
+    print(f"idle_commits={idle}")
+    return int(good != links or found != len(BREAKS) or not same or took > ALIAS_TO_PROPOSAL_S or idle > 0)
 
 
 if __name__ == "__main__":

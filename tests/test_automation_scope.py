@@ -25,11 +25,14 @@ from reconciler.model import (
     Device,
     DeviceId,
     DeviceType,
+    Digest,
+    FollowedReference,
     Gateway,
     GatewayId,
     Model,
     ModelPool,
     ModelRef,
+    ModelSource,
     Needs,
     ProposalMode,
     Rollout,
@@ -204,6 +207,73 @@ def test_scope_refused() -> None:
     } - {"Desired.commit"}
 
 
+FOLLOWED = "mlflow://mlflow.example/pump@champion/model.tflite"
+PINNED = "mlflow://mlflow.example/pump/12/model.tflite"
+ADDED = ModelRef("forest", Version("mlflow-12"))
+
+
+def following(gateway: GatewayId = NORTH) -> Desired:
+    """Return the fleet with a model that follows a registry; both rollouts run it."""
+    base = replace(EVERYTHING.models[OLD], follow=FollowedReference(FOLLOWED, gateway))
+    return replace(EVERYTHING, models={**EVERYTHING.models, OLD: base})
+
+
+def followed_version(before: Desired, url: str = PINNED, **fields_changed: Any) -> Desired:  # noqa: ANN401 - of a model
+    """Return the fleet with another version of it, and both rollouts moved."""
+    source = ModelSource(Digest("b" * 64), url=url)
+    added = replace(before.models[OLD], ref=ADDED, source=source, **fields_changed)
+    moved = {name: replace(rollout, model=ADDED) for name, rollout in before.rollouts.items()}
+    return replace(before, models={**before.models, ADDED: added}, rollouts=moved)
+
+
+def test_a_followed_version_is_a_copy_with_another_file_of_its_reference() -> None:
+    before = following()
+    grant = grant_of(before, NORTH)
+    found = find_change(before, followed_version(before), grant)
+    assert found == GrantedChange(frozenset({PUMPS, FANS}), frozenset({ADDED}), direct=False)
+    refused = [
+        followed_version(before, url)
+        for url in (
+            FOLLOWED,
+            PINNED.replace("mlflow.example", "attacker.example"),
+            PINNED.replace("pump", "other"),
+            PINNED.replace("model.tflite", "other.tflite"),
+            "https://mlflow.example/pump/12/model.tflite",
+        )
+    ]
+    for field in fields(Model):
+        if field.name not in {"ref", "source"}:
+            refused += [
+                followed_version(before, **{field.name: value})
+                for value in [other(getattr(before.models[OLD], field.name))]
+                if value is not None
+            ]
+    with_path = followed_version(before)
+    source = ModelSource(Digest("b" * 64), path="models/x", url=PINNED)
+    model = replace(with_path.models[ADDED], source=source)
+    refused.append(replace(with_path, models={**with_path.models, ADDED: model}))
+    assert len(refused) > 10
+    assert [find_change(before, after, grant) for after in refused] == [
+        f"it adds model {ADDED} with fields that no training and no registry sets"
+    ] * len(refused)
+    assert find_change(before, followed_version(before), grant_of(before, SOUTH)) == f"it adds model {ADDED}"
+
+
+def test_only_rollouts_that_run_a_followed_model_are_moved() -> None:
+    before = following()
+    other_model = {**before.rollouts, FANS: replace(before.rollouts[FANS], model=NEW)}
+    before = replace(before, rollouts=other_model)
+    grant = grant_of(before, NORTH)
+    assert "no contest of this gateway" in str(find_change(before, followed_version(before), grant))
+    after = followed_version(before)
+    one = replace(after, rollouts={**before.rollouts, PUMPS: after.rollouts[PUMPS]})
+    assert isinstance(find_change(before, one, grant), GrantedChange)
+    more = replace(after.rollouts[PUMPS], suspend=not after.rollouts[PUMPS].suspend)
+    assert "it changes the suspend" in str(
+        find_change(before, replace(one, rollouts={**one.rollouts, PUMPS: more}), grant)
+    )
+
+
 def kinds_below(annotation: Any) -> set[Any]:  # noqa: ANN401 - as above
     """Return every dataclass that a type can contain."""
     if isinstance(annotation, NewType):
@@ -329,9 +399,11 @@ def test_a_trained_model_has_the_fields_that_a_training_sets_and_no_other() -> N
         return find_change(EVERYTHING, with_model(EVERYTHING, changed), grant)
 
     for name in {field.name for field in fields(Model)} - {"ref", "source", "needs", "parameters"}:
-        assert "with fields that no training sets" in str(outcome(replace(model, **{name: getattr(full, name)}))), name
+        assert "with fields that no training and no registry sets" in str(
+            outcome(replace(model, **{name: getattr(full, name)}))
+        ), name
     for source in (replace(model.source, path="models/f.tflite"), replace(model.source, url="http://plant/f.pack")):
-        assert "with fields that no training sets" in str(outcome(replace(model, source=source)))
+        assert "with fields that no training and no registry sets" in str(outcome(replace(model, source=source)))
     assert "no training sets" in str(outcome(replace(model, parameters={THRESHOLD: 0.6, "limit": 1})))
     other_threshold = replace(model, parameters={THRESHOLD: 0.7}, needs=Needs())
     assert isinstance(outcome(other_threshold), GrantedChange)
