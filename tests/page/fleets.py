@@ -325,7 +325,7 @@ def hostile() -> PageModel:
     rollout = replace(bad.rollouts[0], facts=facts)
     return PageModel(
         replace(gateway(), name=HOSTILE), [status, stuck], (rollout,), live, (hostile_contest(),), (hostile_model(),),
-        (hostile_training(),), (hostile_function(),),
+        (hostile_training(),), functions=(hostile_function(),),
     )  # fmt: skip
 
 

@@ -308,7 +308,9 @@ def test_the_committed_page_does_not_depend_on_the_time() -> None:
     devices, rollouts = tuple(reversed(fleet.devices)), tuple(reversed(fleet.rollouts))
     contests, models = tuple(reversed(fleet.contests)), tuple(reversed(fleet.models))
     trainings, functions = tuple(reversed(fleet.trainings)), tuple(reversed(fleet.functions))
-    assert page == committed(PageModel(fleet.gateway, devices, rollouts, None, contests, models, trainings, functions))
+    assert page == committed(
+        PageModel(fleet.gateway, devices, rollouts, None, contests, models, trainings, functions=functions)
+    )
     text = Reader(page).text
     assert "31 h" not in text
     assert "Links" not in text
