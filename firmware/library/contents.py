@@ -54,6 +54,9 @@ def contents(third_party: Path) -> dict[str, bytes]:
     for path in sorted(OWN.rglob("*")):
         if path.is_file():
             files[str(path.relative_to(OWN))] = path.read_bytes().replace(b"@VERSION@", version().encode())
+    # build systems with private folders show only these to other code; Arduino has one folder
+    public = [name for name in files if name.startswith("src/tinyfleet/") or name == "src/tinyfleet.h"]
+    files |= {name.replace("src/", "include/", 1): files[name] for name in public}
     files["tinyfleet.pdsc"] = files["tinyfleet.pdsc"].replace(b"@PDSC_SOURCES@", _pdsc_sources(files))
     return dict(sorted(files.items()))
 

@@ -32,14 +32,13 @@ def machine(request: pytest.FixtureRequest) -> Machine:
 
 
 @pytest.fixture(scope="module")
-def elf(unpacked: Path, machine: Machine) -> Path:
-    """Build as the head of the example's CMakeLists.txt says."""
-    example = unpacked / "examples" / "bare-metal"
-    toolchain = f"-DCMAKE_TOOLCHAIN_FILE=board/{TOOLCHAINS[machine]}"
-    build = f"build-{machine.name}"
+def elf(unpacked: Path, machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build as the head of the example's CMakeLists.txt says, in a folder of its own."""
+    example, build = unpacked / "examples" / "bare-metal", tmp_path_factory.mktemp(machine.name)
+    toolchain = f"-DCMAKE_TOOLCHAIN_FILE={example / 'board' / TOOLCHAINS[machine]}"
     run("cmake", "-G", "Ninja", "-B", build, f"-DBOARD={machine.name}", toolchain, cwd=example)
     run("cmake", "--build", build, cwd=example)
-    return example / build / "vibration-alarm.elf"
+    return build / "vibration-alarm.elf"
 
 
 @pytest.fixture

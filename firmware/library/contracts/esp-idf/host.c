@@ -18,8 +18,7 @@
 #include "flash_file.h"
 #include "mqtt_client.h"
 #include "nvs_flash.h"
-#include "sensor.h"
-#include "wifi.h"
+#include "protocol_examples_common.h"
 
 #define ERASE_BYTES 4096
 #define WRITE_BYTES 4
@@ -153,16 +152,9 @@ esp_err_t nvs_flash_init(void)
     return ESP_OK;
 }
 
-void wifi_connect(void)
+esp_err_t example_connect(void)
 {
-}
-
-bool sensor_read(uint8_t *window, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        window[i] = (uint8_t)(i % 16u);
-    }
-    return length > 0;
+    return ESP_OK;
 }
 
 static void raise_event(esp_mqtt_event_t event)

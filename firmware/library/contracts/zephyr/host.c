@@ -18,7 +18,6 @@
 #include <zephyr/task_wdt/task_wdt.h>
 
 #include "flash_file.h"
-#include "sensor.h"
 
 #define ERASE_BYTES 4096 /* as of the nRF52840 */
 #define WRITE_BYTES 4
@@ -222,14 +221,6 @@ void uart_poll_out(const struct device *dev, unsigned char out_char)
     if (write(STDOUT_FILENO, &out_char, 1) < 0) {
         _exit(0);
     }
-}
-
-bool sensor_read(uint8_t *window, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        window[i] = (uint8_t)(i % 16u);
-    }
-    return length > 0;
 }
 
 int main(int argc, char **argv)

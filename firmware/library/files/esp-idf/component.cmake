@@ -3,7 +3,8 @@
 file(GLOB_RECURSE TINYFLEET_SOURCES ${CMAKE_CURRENT_LIST_DIR}/../src/*.c)
 idf_component_register(
   SRCS ${TINYFLEET_SOURCES} ${CMAKE_CURRENT_LIST_DIR}/tinyfleet_esp_idf.c
-  INCLUDE_DIRS src esp-idf
+  INCLUDE_DIRS include esp-idf
+  PRIV_INCLUDE_DIRS src
   REQUIRES esp_partition mqtt
   PRIV_REQUIRES esp_system esp_timer freertos)
 target_compile_definitions(${COMPONENT_LIB} PUBLIC

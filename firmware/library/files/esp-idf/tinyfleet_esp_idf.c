@@ -12,28 +12,28 @@
 #define BUFFER_BYTES 2048 /* a message of TF_MESSAGE_MAX with its topic is one event */
 #define FULL_WAITS 50     /* of one tick each, for a place in the inbox; then the message is lost and sent again */
 
-static int flash_read(void *ctx, uint32_t offset, void *buffer, size_t length)
+static int read_flash(void *ctx, uint32_t offset, void *buffer, size_t length)
 {
     const struct tinyfleet_esp_idf *node = ctx;
 
     return esp_partition_read(node->partition, offset, buffer, length) == ESP_OK ? 0 : -1;
 }
 
-static int flash_write(void *ctx, uint32_t offset, const void *data, size_t length)
+static int write_flash(void *ctx, uint32_t offset, const void *data, size_t length)
 {
     const struct tinyfleet_esp_idf *node = ctx;
 
     return esp_partition_write(node->partition, offset, data, length) == ESP_OK ? 0 : -1;
 }
 
-static int flash_erase(void *ctx, uint32_t offset, size_t length)
+static int erase_flash(void *ctx, uint32_t offset, size_t length)
 {
     const struct tinyfleet_esp_idf *node = ctx;
 
     return esp_partition_erase_range(node->partition, offset, length) == ESP_OK ? 0 : -1;
 }
 
-static const uint8_t *flash_map(void *ctx, uint32_t offset, size_t length)
+static const uint8_t *map_flash(void *ctx, uint32_t offset, size_t length)
 {
     const struct tinyfleet_esp_idf *node = ctx;
 
@@ -76,7 +76,7 @@ static int was_fault(void *ctx)
     }
 }
 
-static void send(void *ctx, const uint8_t *message, size_t length)
+static void send_message(void *ctx, const uint8_t *message, size_t length)
 {
     struct tinyfleet_esp_idf *node = ctx;
 
@@ -111,15 +111,15 @@ esp_err_t tinyfleet_esp_idf_start(struct tinyfleet_esp_idf *node, const char *la
     port.flash.bytes = node->partition->size;
     port.flash.erase_bytes = node->partition->erase_size;
     port.flash.write_bytes = WRITE_BYTES;
-    port.flash_read = flash_read;
-    port.flash_write = flash_write;
-    port.flash_erase = flash_erase;
-    port.flash_map = flash_map;
+    port.flash_read = read_flash;
+    port.flash_write = write_flash;
+    port.flash_erase = erase_flash;
+    port.flash_map = map_flash;
     port.now_ms = now_ms;
     port.restart = restart;
     port.watchdog_kick = watchdog_kick;
     port.was_fault = was_fault;
-    port.send = send;
+    port.send = send_message;
     port.inbox = &node->inbox;
     return tinyfleet_init(&node->device, &port) == TF_OK ? ESP_OK : ESP_FAIL;
 }

@@ -11,32 +11,32 @@
 #define NOTE 0xFA017EEDu
 #define RECEIVED_BYTES 2048 /* a whole frame, while a unit of flash is erased */
 
-RING_BUF_DECLARE(received, RECEIVED_BYTES);
+RING_BUF_DECLARE(tinyfleet_received, RECEIVED_BYTES);
 static const struct device *line_uart;
 static __noinit volatile uint32_t note;
 
-static int flash_read(void *ctx, uint32_t offset, void *buffer, size_t length)
+static int read_flash(void *ctx, uint32_t offset, void *buffer, size_t length)
 {
     const struct tinyfleet_zephyr *node = ctx;
 
     return flash_area_read(node->area, (off_t)offset, buffer, length);
 }
 
-static int flash_write(void *ctx, uint32_t offset, const void *data, size_t length)
+static int write_flash(void *ctx, uint32_t offset, const void *data, size_t length)
 {
     const struct tinyfleet_zephyr *node = ctx;
 
     return flash_area_write(node->area, (off_t)offset, data, length);
 }
 
-static int flash_erase(void *ctx, uint32_t offset, size_t length)
+static int erase_flash(void *ctx, uint32_t offset, size_t length)
 {
     const struct tinyfleet_zephyr *node = ctx;
 
     return flash_area_erase(node->area, (off_t)offset, length);
 }
 
-static const uint8_t *flash_map(void *ctx, uint32_t offset, size_t length)
+static const uint8_t *map_flash(void *ctx, uint32_t offset, size_t length)
 {
     const struct tinyfleet_zephyr *node = ctx;
 
@@ -104,10 +104,10 @@ int tinyfleet_zephyr_start(struct tinyfleet_zephyr *node, uint8_t area_id, const
     port.flash.bytes = (uint32_t)node->area->fa_size;
     port.flash.erase_bytes = (uint32_t)page.size;
     port.flash.write_bytes = flash_area_align(node->area);
-    port.flash_read = flash_read;
-    port.flash_write = flash_write;
-    port.flash_erase = flash_erase;
-    port.flash_map = flash_map;
+    port.flash_read = read_flash;
+    port.flash_write = write_flash;
+    port.flash_erase = erase_flash;
+    port.flash_map = map_flash;
     port.now_ms = now_ms;
     port.restart = restart;
     port.watchdog_kick = watchdog_kick;
@@ -126,7 +126,7 @@ static void on_uart(const struct device *uart, void *ctx)
         if (count <= 0) {
             return;
         }
-        (void)ring_buf_put(&received, bytes, (uint32_t)count); /* what does not fit is lost, and sent again */
+        (void)ring_buf_put(&tinyfleet_received, bytes, (uint32_t)count); /* what does not fit is lost, and sent again */
     }
 }
 
@@ -154,7 +154,7 @@ bool tinyfleet_zephyr_poll(struct tinyfleet_zephyr *node)
     uint8_t byte;
 
     (void)task_wdt_feed(node->watchdog);
-    while (line_uart != NULL && ring_buf_get(&received, &byte, 1) == 1) {
+    while (line_uart != NULL && ring_buf_get(&tinyfleet_received, &byte, 1) == 1) {
         tinyfleet_line_byte(&node->device, &node->line, byte);
     }
     return tinyfleet_poll(&node->device);

@@ -7,9 +7,9 @@
 #include "freertos/FreeRTOS.h"
 #include "freertos/task.h"
 #include "nvs_flash.h"
+#include "protocol_examples_common.h"
 #include "sensor.h"
 #include "tinyfleet_esp_idf.h"
-#include "wifi.h"
 
 static const char *const TAG = "vibration";
 
@@ -40,7 +40,7 @@ void app_main(void)
     ESP_ERROR_CHECK(nvs_flash_init());
     ESP_ERROR_CHECK(esp_netif_init());
     ESP_ERROR_CHECK(esp_event_loop_create_default());
-    wifi_connect(); /* yours, such as example_connect() of protocol_examples_common */
+    ESP_ERROR_CHECK(example_connect()); /* Wi-Fi or Ethernet, as `idf.py menuconfig` says; replace it by your own */
     ESP_ERROR_CHECK(tinyfleet_esp_idf_start(&node, "tinyfleet", port));
     ESP_ERROR_CHECK(tinyfleet_esp_idf_connect(&node, mqtt));
     for (;;) {
