@@ -38,10 +38,9 @@ CODE = {
     ".service",
     ".txt",
 }
-# Names from other projects, by page. Two sections of the porting page use names of ESP-IDF and Zephyr.
+# Names from other projects, by page.
 FOREIGN = {
-    "docs/porting.md": r"esp_\w+|_?\w*_\w*WDT|ESP_RST_PANIC|_erase_range|_write|flash_area_|flash_get_write_block_size"
-    r"|wdt_feed|hwinfo_get_reset_cause|RESET_WATCHDOG|sys_reboot|SYS_REBOOT_COLD|k_uptime_get_32|ring_buf|CMakeLists|flash_",
+    "docs/library.md": "lib_deps",  # PlatformIO's
     "docs/specs/pack.md": r"C_(?:in|out)|zp_(?:in|out)",  # variables of its formulas
     "docs/adr/0020-confined-git.md": "insteadOf",
     "docs/operations.md": "LimitNOFILE",  # systemd's

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -35,36 +36,56 @@ def layout(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Layout:
         geometry = (ctypes.c_uint32 * (2 + 3 * REGIONS))()
         if code.tinyfleet_layout(flash, geometry) < 0:
             return None
-        assert code.tf_geometry_complete(geometry) == 0, "the agent refuses what the library has divided"
+        if code.tf_geometry_complete(geometry) < 0:
+            assert write & (write - 1), "the agent refuses what the library has divided"
+            return None
         return [(geometry[2 + 3 * i], geometry[3 + 3 * i]) for i in range(REGIONS)]
 
     return divide
 
 
-@given(
-    units=st.integers(1, 4096),
-    erase=st.sampled_from([256, 1024, 4096, 16384, 262144]),
-    write=st.sampled_from([1, 4, 8, 16, 32]),
-    eighths=st.integers(0, 7),
-    samples=st.sampled_from([0, 2]),
+FLASHES = st.tuples(
+    st.integers(1, 4096),  # erase units
+    st.sampled_from([256, 1024, 4096, 16384, 262144]),  # bytes of each
+    st.sampled_from([1, 4, 8, 16, 32]),  # bytes of a write unit
+    st.integers(0, 7),  # eighths that are provisioned
+    st.sampled_from([0, 2]),  # units of each log of samples
 )
-def test_regions_fill_flash_without_overlap(
-    layout: Layout, units: int, erase: int, write: int, eighths: int, samples: int
-) -> None:
+
+
+@given(flash=FLASHES)
+def test_regions_fill_flash_without_overlap(layout: Layout, flash: tuple[int, int, int, int, int]) -> None:
+    units, erase, write, eighths, samples = flash
     size = units * erase
     regions = layout(size, erase, write, eighths * size // 8, samples * erase)
     if regions is None:
         return
     used = sorted((offset, offset + length) for offset, length in regions if length)
-    assert all(end <= begin for (_, end), (begin, _) in zip(used, used[1:], strict=False))
+    assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(used))
     assert size - 2 * erase < used[-1][1] <= size  # what is left is too small for two slots
-    assert regions[5][1] == regions[6][1] > 0
+    slots = regions[SLOTS]
+    assert slots[0][1] == slots[1][1] > 0
 
 
 def test_flash_that_is_too_small_is_refused(layout: Layout) -> None:
-    assert layout(65536, 4096, 4) is None
+    assert layout(65536, 4096, 4) is not None
+    assert layout(32768, 4096, 4) is None
     assert layout(1 << 20, 4096, 4, 1 << 20) is None
-    assert layout(1 << 20, 3000, 4) is None
+
+
+@pytest.mark.parametrize(
+    "flash",
+    [
+        pytest.param((1 << 20, 3000, 4), id="an erase unit that is not a power of two"),
+        pytest.param((1 << 20, 0, 4), id="no erase unit"),
+        pytest.param((1 << 20, 4096, 3), id="a write unit that is not a power of two"),
+        pytest.param((1 << 20, 4096, 4, 0xFFFFF000), id="more provisioned than there is"),
+        pytest.param((1 << 20, 4096, 4, 0, 0x80000000), id="more samples than there is"),
+        pytest.param((1 << 31, 4096, 4), id="more flash than offsets can count"),
+    ],
+)
+def test_impossible_flash_is_refused(layout: Layout, flash: tuple[int, ...]) -> None:
+    assert layout(*flash) is None
 
 
 @pytest.mark.parametrize("page", ["esp-idf", "zephyr"])

@@ -3,6 +3,7 @@
 #include "tinyfleet.h"
 
 #define JOURNAL_BYTES 8192u      /* of each sector: eight records, so that it is erased once in four updates */
+#define BYTES_MAX (1u << 28)     /* so that no sum below overflows */
 #define SMALLEST_BLOCK_BYTES 256u /* a transfer in smaller blocks has more marks than fit, and is refused */
 
 static uint32_t round_up(uint32_t bytes, uint32_t unit)
@@ -32,7 +33,8 @@ int tinyfleet_layout(const struct tinyfleet_flash *flash, struct tf_geometry *ge
     const uint32_t provisioned = flash->provisioned_bytes != 0 ? flash->provisioned_bytes : flash->bytes / 8u;
     uint32_t at = 0;
 
-    if (unit == 0 || (unit & (unit - 1u)) != 0 || flash->bytes >= 1u << 31) {
+    if (unit == 0 || (unit & (unit - 1u)) != 0 || flash->bytes > BYTES_MAX || provisioned > flash->bytes
+        || flash->samples_bytes > flash->bytes) {
         return TF_ERR_GEOMETRY;
     }
     *geometry = (struct tf_geometry){ .erase_size = unit, .write_size = flash->write_bytes };

@@ -5,7 +5,7 @@
 
 _Static_assert(TINYFLEET_ANSWER_BYTES == SERIAL_ANSWER_BYTES, "the buffer of the library is that of serial_answer()");
 
-/* Half duplex: whoever asked needs the time of three bytes to release the line. */
+/* Half duplex: the gateway needs the time of three bytes after its question to release the line. */
 #define TURN_MS 2u
 
 void tinyfleet_line_init(struct tinyfleet_line *line, void (*write)(const uint8_t *bytes, size_t length))
