@@ -11,6 +11,7 @@ firmware: setup ## build the device agent for all ports; print code, RAM and sta
 	  exec 9>&-; \
 	done
 	@$(PY) -m firmware.network.build
+	@$(PY) -m firmware.library.example
 	@$(PY) -m firmware.tools.size_report
 
 firmware-host: setup ## build the device agent for Linux: library and virtual devices

@@ -43,8 +43,7 @@ def main() -> None:
     fetch(third_party)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        with tarfile.open(write(work, third_party)[0]) as archive:
-            archive.extractall(work, filter="data")
+        subprocess.run(["tar", "-xzf", write(work, third_party)[0], "-C", work], check=True)
         library = work / "tinyfleet"
         esp_idf_options(library, work)
         zephyr_options(library, work)

@@ -89,19 +89,20 @@ def _download(work: Path, packages: list[str]) -> None:
 
 
 def unpack(archive: Path, pin: Pin, into: Path) -> None:
-    """Extract the wanted folders of an archive that has the right digest, below ``into``."""
+    """Extract the wanted files and folders of an archive that has the right digest, below ``into``."""
     if not archive.is_file():
         sys.exit(f"the package {pin.package} of this Debian has no {pin.archive}: it needs Debian 12")
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     if digest != pin.sha256:
         sys.exit(f"{pin.archive} has the SHA-256 {digest}, expected {pin.sha256}")
     with tarfile.open(archive) as tar:
-        members = []
-        for member in tar.getmembers():
-            member.name = member.name.partition("/")[2]
-            if any(member.name == one or member.name.startswith(f"{one}/") for one in pin.wanted):
-                members.append(member)
-        tar.extractall(into, members, filter="data")
+        for member in tar:
+            inside = member.name.partition("/")[2]
+            source = tar.extractfile(member) if any(f"{inside}/".startswith(f"{one}/") for one in pin.wanted) else None
+            if source is not None:
+                path = into / inside
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(source.read())
 
 
 def main() -> None:

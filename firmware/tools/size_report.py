@@ -5,7 +5,8 @@ text   everything in ROM: code, constants, initial values. Without a suffix: the
        text_full: with the engines for networks and trees, and with samples; stack_full: with everything;
        text_sampling, ram_sampling, text_learning, ram_learning, text_stage, ram_stage, text_recurrent, ram_recurrent:
        what the parts add that keep samples, that learn, that run stages of pipelines, and recurrent layers;
-       text_network: a device that speaks MQTT over TLS, complete
+       text_network: all of a device that speaks MQTT over TLS; text_library: the library's example without an
+       operating system, as its users build it
 ram    data and bss, without the stack, the message buffer and the arena
 stack  the deepest path from reset, plus an interrupt on top of it; stack_network: what is reserved, of which a test
        measures how much is used
@@ -28,6 +29,7 @@ from firmware.tools.stack_graph import CallGraph, PointerTable, StackUnknownErro
 FIRMWARE = Path(__file__).resolve().parent.parent
 NOT_OURS = frozenset({"transfer_buffer", "model_arena"})
 NETWORK = FIRMWARE / "build" / "network" / "tinyfleet-network.elf"
+LIBRARY = FIRMWARE / "build" / "library-example" / "vibration-alarm.elf"
 ROM_SECTIONS = frozenset({".text", ".rodata", ".data"})
 RAM_SECTIONS = frozenset({".data", ".bss", ".noinit"})
 _SYMBOL = re.compile(r"^(?P<address>[0-9a-f]+) ((?P<size>[0-9a-f]+) )?\w (?P<name>\S+)$")
@@ -91,6 +93,15 @@ def measure_network(target: Target) -> dict[str, int]:
     }
 
 
+def measure_library(target: Target) -> dict[str, int]:
+    """Return the figures of the library in the example; its RAM is that of one device on a serial line."""
+    sections, symbols = _sections(target, LIBRARY), read_symbols(target.tools, LIBRARY)
+    return {
+        "text_library_m4": sum(size for name, size in sections.items() if name in ROM_SECTIONS),
+        "ram_library_m4": symbols["device"].size + symbols["line"].size,
+    }
+
+
 def _measure(target: Target, name: str, cmake_target: str) -> tuple[int, int, int]:
     build = FIRMWARE / "build" / target.preset
     elf = build / f"{name}.elf"
@@ -142,7 +153,7 @@ def main() -> None:
     budget: dict[str, int] = json.loads(parser.parse_args().budget.read_text())
     try:
         figures = {name: figure for target in TARGETS for name, figure in measure(target).items()}
-        figures |= measure_network(TARGETS[0])
+        figures |= measure_network(TARGETS[0]) | measure_library(TARGETS[0])
     except StackUnknownError as unknown:
         sys.exit(f"size report: {unknown}")
     over = [
