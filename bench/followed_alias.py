@@ -15,7 +15,7 @@ IDLE_CHECKS = 20
 
 
 def followed_alias(folder: Path) -> tuple[float, int]:
-    """Return the longest time to a proposal, in seconds, and how many refs changed in idle checks. inf: there was none."""
+    """Return the longest time to a proposal, in seconds, and how many refs changed in idle checks."""
     with followed_plant(folder) as plant:
         before = plant.commits()
         for _ in range(IDLE_CHECKS):
