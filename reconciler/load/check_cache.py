@@ -26,7 +26,7 @@ from reconciler.load.document_check import CheckedDocument, CheckedFile
 from reconciler.load.model_conversion import typed_value
 from reconciler.validation.problems import Problem, Rule
 
-FORMAT = "2"  # increase it when parsing, the messages or the stored form change
+FORMAT = "3"  # increase it when parsing, the messages or the stored form change
 TABLE = (
     "CREATE TABLE IF NOT EXISTS found (key TEXT PRIMARY KEY, body BLOB NOT NULL, sha256 BLOB NOT NULL) WITHOUT ROWID"
 )
@@ -37,7 +37,7 @@ class FileFacts:
     """What a model document is compared with: facts of the file that it names."""
 
     sha256: str
-    pointer: bool  # the blob is a Git LFS pointer, not the file itself
+    pointer: bool  # the blob is a Git LFS pointer; `sha256` is that of the file that it stands for
 
 
 class CheckCache:

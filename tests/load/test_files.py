@@ -16,7 +16,7 @@ from reconciler.load.strict_yaml import MAX_FILE_BYTES
 from reconciler.model import Commit
 from reconciler.tree import FILE, SUBMODULE, SYMLINK, blob_id
 from reconciler.validation.problems import Rule
-from tests.load.repo import GivenTree, Repo
+from tests.load.repo import SHA256, GivenTree, Repo
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n"
 
@@ -123,6 +123,27 @@ def test_a_model_file_with_another_sha256_is_reported(repo: Repo) -> None:
 def test_a_git_lfs_pointer_in_place_of_a_model_is_reported(repo: Repo) -> None:
     repo.write_bytes("models/vibration.tflite", POINTER)
     assert repo.only().rule is Rule.LFS_POINTER
+
+
+def test_a_git_lfs_pointer_is_compared_with_the_document(repo: Repo) -> None:
+    repo.write(".lfsconfig", "[lfs]\n\turl = https://git.example/fleet.git/info/lfs\n")
+    repo.write_bytes("models/vibration.tflite", POINTER.replace(b"0" * 64, SHA256.encode()))
+    assert repo.problems() == ()
+    repo.write_bytes("models/vibration.tflite", POINTER)
+    problem = repo.only()
+    assert (problem.rule, "0" * 64 in problem.message) == (Rule.CHECKSUM_MISMATCH, True)
+
+
+def test_a_dvc_file_has_to_lead_to_a_file(repo: Repo) -> None:
+    repo.write("models/vibration.yaml", repo.model("vibration", "1.0.0", path="models/vibration.tflite.dvc"))
+    repo.write(
+        "models/vibration.tflite.dvc", "outs:\n- {md5: b8e08eb83fa2ce596a0af6f738bdd807, path: vibration.tflite}\n"
+    )
+    assert (repo.only().rule, "remote" in repo.only().message) == (Rule.DVC_POINTER, True)
+    repo.write(".dvc/config", "[core]\n    remote = s\n['remote \"s\"']\n    url = s3://models/dvc\n")
+    assert repo.problems() == ()
+    repo.write("models/vibration.tflite.dvc", "outs:\n- {md5: b8e08eb83fa2ce596a0af6f738bdd807.dir, path: models}\n")
+    assert (repo.only().rule, "one file" in repo.only().message) == (Rule.DVC_POINTER, True)
 
 
 @pytest.mark.parametrize(("size", "rule"), [(1024, Rule.LFS_POINTER), (1025, Rule.CHECKSUM_MISMATCH)])

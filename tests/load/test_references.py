@@ -37,6 +37,7 @@ BROKEN: dict[str, Case] = {
     "two models of one version": (lambda r: r.write("models/a.yaml", r.model("vibration", "1.0.0")), Rule.DUPLICATE_NAME, "models/vibration.yaml", 5, "$.spec.version", "`vibration@1.0.0`"),
     "a file twice": (lambda r: r.write("copy.yaml", r.device("pump-1") + "---\n" + r.device("pump-2")), Rule.DUPLICATE_NAME, "devices.yaml", 3, "$.metadata.name", "the first one is at copy.yaml:1"),
     "type of a device": (lambda r: r.replace("devices.yaml", "type: sensor", "type: sensr"), Rule.UNRESOLVED_REFERENCE, "devices.yaml", 5, "$.spec.type", "did you mean `sensor`?"),
+    "gateway that follows": (lambda r: r.replace("models/vibration.yaml", "spec:\n", "spec:\n  follow: {url: 'mlflow://m.example/v@champion/m.tflite', gateway: hal}\n"), Rule.UNRESOLVED_REFERENCE, "models/vibration.yaml", 5, "$.spec.follow.gateway", "did you mean `hall`?"),
     "pre-baked model": (lambda r: r.replace("types.yaml", "[CONV_2D]", "[ADD]\n  prebaked: [{name: vibratio, version: '1.0.0'}]"), Rule.UNRESOLVED_REFERENCE, "types.yaml", 9, "$.spec.prebaked[0].name", "did you mean `vibration`?"),
     "model of a rollout": (lambda r: r.replace("rollouts.yaml", "vibration", "vibes"), Rule.UNRESOLVED_REFERENCE, "rollouts.yaml", 5, "$.spec.model.name", "no Model named `vibes`"),
     "version of a rollout": (lambda r: r.replace("rollouts.yaml", "1.0.0", "1.0.1"), Rule.UNRESOLVED_REFERENCE, "rollouts.yaml", 5, "$.spec.model.version", "existing versions: `1.0.0`"),
