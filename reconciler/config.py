@@ -199,6 +199,14 @@ class CommitStatusConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TracingConfig:
+    """The collector that changes are sent to as OpenTelemetry traces."""
+
+    url: str
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayConfig:
     """The whole of `gateway.toml`."""
 
@@ -222,6 +230,7 @@ class GatewayConfig:
     matrix: MatrixConfig | None = None
     alertmanager: AlertmanagerConfig | None = None
     commit_status: CommitStatusConfig | None = None
+    tracing: TracingConfig | None = None
 
     @property
     def chats(self) -> Mapping[str, ChatConfig]:
@@ -303,6 +312,7 @@ def _typed(values: dict[str, Any]) -> GatewayConfig:
         "matrix": MatrixConfig,
         "alertmanager": AlertmanagerConfig,
         "commit_status": CommitStatusConfig,
+        "tracing": TracingConfig,
     }
     typed = {name: sections[name](**value) if name in sections else value for name, value in values.items()}
     if "serial" in typed:

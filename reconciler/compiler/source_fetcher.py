@@ -68,7 +68,7 @@ def _read(tree: Tree, path: str) -> bytes | None:
 
 
 def from_url(url: str, sha256: str | None = None) -> bytes:
-    """Return the content of a file at a URL, or in a registry. Whoever uses the content checks its digest."""
+    """Return the content of a file at a URL, or in a registry. The caller checks its digest."""
     if is_registry(url):
         found = client.fetch(parse(url), sha256, MAX_FILE_BYTES)
         return found if isinstance(found, bytes) else from_url(found)

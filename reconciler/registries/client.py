@@ -23,7 +23,7 @@ def pin(file: RegistryFile) -> RegistryFile:
 
 
 def fetch(file: RegistryFile, sha256: str | None, max_bytes: int) -> bytes | str:
-    """Return the content of a file, or the URL of the store that has it. Whoever uses the content checks its digest."""
+    """Return the content of a file, or the URL of the store that has it. The caller checks its digest."""
     match file:
         case MlflowFile():
             return mlflow.fetch(file, max_bytes)

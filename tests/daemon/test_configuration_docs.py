@@ -46,6 +46,7 @@ def test_defaults_of_the_schema_are_those_of_the_values(tmp_path: Path) -> None:
     needed["matrix"] = 'url = "https://h"\nroom = "!r:h"\ntoken = "t"'
     needed["alertmanager"] = 'url = "https://h"'
     needed["commit_status"] = 'forge = "gitea"\nurl = "https://h"\nrepository = "a/b"\ntoken = "t"'
+    needed["tracing"] = 'url = "http://h:4318"'
     needed["cluster"] = 'scheduler = "tcp://h:8786"'
     needed["automation"] = 'allowed_signers = "a"'
     path.write_text('name = "a"\n' + "".join(f"[{name}]\n{text}\n" for name, text in needed.items()))

@@ -23,6 +23,7 @@ from reconciler.daemon.liveness import Liveness
 from reconciler.daemon.logging_setup import set_up
 from reconciler.daemon.metrics import Metrics
 from reconciler.daemon.service import Service
+from reconciler.daemon.trace_sender import sending_traces
 from reconciler.daemon.webhook_sender import sending_events
 from reconciler.git.poll_interval import PollInterval
 from reconciler.git.remote_settings import Remote
@@ -57,5 +58,6 @@ async def _serve(settings: config.GatewayConfig) -> None:
         }
         site = FleetPage(assembly, metrics)
         serving = http_server.serving(settings.http.listen, pages, site, settings.http.server_name)
-        async with serving, sending_events(settings, engine), sending_commit_status(settings, engine):
+        events, statuses = sending_events(settings, engine), sending_commit_status(settings, engine)
+        async with serving, events, statuses, sending_traces(settings, engine):
             await Service(assembly, cadence, watched, health).run()
