@@ -2,9 +2,14 @@
 # Attempts to break the device agent: power cuts, seeded bugs and fuzzers (docs/testing-firmware.md).
 SECONDS ?= 60
 
-.PHONY: powercut attack mutate-firmware fuzz
+.PHONY: powercut powercut-board attack mutate-firmware fuzz
 powercut: setup ## cut the power at every flash operation, and find all seeded bugs; print the counts and the time
 	$(PY) -m firmware.powercut
+
+CHIP ?= stm32l4
+STEP ?= 40
+powercut-board: setup ## cut the power at every STEP-th flash operation of an update on the model of a CHIP, drivers included, and find all seeded bugs of its drivers
+	$(PY) -m firmware.chips.powercut $(CHIP) --step $(STEP)
 
 attack: setup ## attack the device agent from the link, and find all seeded bugs of the link; print the counts and the time
 	$(PY) -m firmware.attack

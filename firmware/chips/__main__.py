@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the model of a chip as an emulator does: its UART is a socket, and a control connection stops it and reads memory.
+"""Runs the model of a chip as an emulator does: its UART is a socket; a control connection stops it and reads memory.
 
-The control connection has the few commands of QEMU's machine protocol (QMP) that tests use, so that they treat both alike.
+That connection has the few commands of QEMU's machine protocol (QMP) that tests use, so that they treat both alike.
 While the chip sleeps, its time passes at the pace of this machine's clock.
 """
 
@@ -50,7 +50,7 @@ class Emulator:
     def _wait(self) -> None:
         """Look for something from outside; a chip that sleeps waits for it until its next event."""
         chip = self._core.chip
-        idle = self._stopped or (self._core.asleep and not chip.interrupts())
+        idle = self._stopped or self._core.idle
         left_us = chip.next_event_us() - chip.now_us
         began = time.monotonic()
         for key, _ in self._wakes.select((None if self._stopped else left_us / 1e6) if idle else 0):
@@ -59,12 +59,13 @@ class Emulator:
             self._core.sleep(chip.now_us + min(left_us, round((time.monotonic() - began) * 1e6) + 1))
 
     def _connect(self, line: socket.socket) -> None:
-        line.setblocking(False)
+        line.settimeout(0)
         self._line = line
         self._wakes.register(line, selectors.EVENT_READ, self._receive)
 
     def _receive(self) -> None:
-        assert self._line is not None
+        if self._line is None:
+            return
         data = self._line.recv(_CHUNK)
         self._core.chip.received += data
         if not data:
@@ -76,9 +77,9 @@ class Emulator:
         if not sent or self._line is None:
             del sent[:-_SENT_BYTES_MAX]
             return
-        self._line.setblocking(True)
+        self._line.settimeout(None)
         self._line.sendall(sent)
-        self._line.setblocking(False)
+        self._line.settimeout(0)
         sent.clear()
 
     def _obey(self) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a chip has around its processor: registers, interrupts, a serial line, flash, and time.
 
-Time is virtual. It passes when the firmware reads its timer, waits for the flash controller, or sleeps; computing takes none.
-So a run depends on nothing but its inputs, and figures about time say nothing about the speed of a real chip.
+Time is virtual. It passes when the firmware reads its timer, looks for a reason to sleep, waits for flash, or sleeps.
+A run depends on nothing but its inputs, and figures about time say nothing about the speed of a real chip.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 from firmware.chips.flash_array import FlashArray
 
-COUNTER_READ_US: Final = 10  # what the code between two reads of a timer stands for
+PASS_US: Final = 50  # between two reads of the timer, or two looks for a reason to sleep
 
 
 class Cause(enum.Enum):
@@ -92,8 +92,9 @@ class Chip(ABC):
         return False
 
     def next_event_us(self) -> int:
-        """Return until when nothing happens by itself."""
-        return min([at for at in (self.alarm_us(), self.watchdog_at_us) if at is not None], default=self.now_us)
+        """Return until when nothing happens by itself; at most a second from now."""
+        events = (self.alarm_us(), self.watchdog_at_us, self.now_us + 1_000_000)
+        return min(at for at in events if at is not None and at > self.now_us)
 
     def watchdog_fired(self) -> bool:
         """Whether the watchdog resets the chip now."""

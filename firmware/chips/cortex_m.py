@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Cortex-M: Unicorn executes the instructions; exceptions, the interrupt controller and sleep are here.
 
-Unicorn runs until a hook stops it: where an interrupt may come (after `cpsie i`, and when a register is read that firmware
-polls), at `wfi`, and at a branch to itself. A load or store in which it is stopped is executed again, so hooks stop it only in
-those that may be.
+Unicorn runs until a hook stops it: where an interrupt may come (after `cpsie i`, and when a register is read that
+firmware polls), at `wfi`, and at a branch to itself. A load or store in which it is stopped is executed again, so hooks
+stop it only in those that may be.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 import unicorn
 from unicorn import arm_const as arm
 
-from firmware.chips.chip import Cause, Chip
+from firmware.chips.chip import PASS_US, Cause, Chip
 
 _NMI: Final = 2
 _HARD_FAULT: Final = 3
@@ -35,6 +35,7 @@ _FRAME: Final = (
     *(arm.UC_ARM_REG_R12, arm.UC_ARM_REG_LR),
 )
 _THUMB: Final = 1
+_STUCK_US: Final = 20_000_000  # of this machine: much longer than any code that asks for nothing
 _ALIGNED: Final = 1 << 9  # of xPSR: four bytes were skipped for alignment
 
 
@@ -57,6 +58,11 @@ class CortexM:
         ]
         self.asleep = False
         self._reset(Cause.POWER_ON)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing happens before the chip's next event, or a byte on its line."""
+        return self.asleep and not self.chip.interrupts() & self._enabled
 
     def power_on(self) -> None:
         """Start after a loss of power: RAM holds anything."""
@@ -117,8 +123,9 @@ class CortexM:
         chip.reset(cause)
 
     def _run(self) -> None:
+        self._stopped = False
         try:
-            self._unicorn.emu_start(self._pc | _THUMB, _NOWHERE)
+            self._unicorn.emu_start(self._pc | _THUMB, _NOWHERE, timeout=_STUCK_US)
         except unicorn.UcError:
             self._fault = not self._leaving
         self._pc = self._unicorn.reg_read(arm.UC_ARM_REG_PC) | _THUMB
@@ -137,6 +144,9 @@ class CortexM:
         elif self._hangs:
             self._hangs = False
             self.asleep = True  # until an interrupt or the watchdog: there is nothing else to execute
+        elif not self._stopped and not self._fault:
+            self.chip.break_rule(f"code at {self._pc & ~_THUMB:#x} never ends")
+            self._lock_up()
 
     def _correct_flash(self) -> None:
         """Put what flash holds where the emulator put what was stored."""
@@ -149,8 +159,7 @@ class CortexM:
         if self._fault:
             self._fault = False
             if _HARD_FAULT in self._active or _NMI in self._active:
-                self.asleep = True  # locked up: only the watchdog helps
-                self._enabled = 0
+                self._lock_up()
             else:
                 self._enter(_HARD_FAULT)
         elif self._nmi:
@@ -161,6 +170,10 @@ class CortexM:
             if not self._active and not self._unicorn.reg_read(arm.UC_ARM_REG_PRIMASK):
                 self._enter(_FIRST_INTERRUPT + (raised & -raised).bit_length() - 1)
 
+    def _lock_up(self) -> None:
+        """A fault that can't be handled: only the watchdog helps."""
+        self.asleep, self._enabled, self._nmi = True, 0, False
+
     def _enter(self, number: int) -> None:
         engine = self._unicorn
         self.asleep = False
@@ -169,7 +182,11 @@ class CortexM:
         saved = [engine.reg_read(register) for register in _FRAME]
         frame = struct.pack("<8I", *saved, self._pc & ~_THUMB, (status & ~_ALIGNED) | (_ALIGNED if skipped else 0))
         stack -= len(frame) + skipped
-        engine.mem_write(stack, frame)
+        try:
+            engine.mem_write(stack, frame)
+        except unicorn.UcError:
+            self._lock_up()
+            return
         engine.reg_write(arm.UC_ARM_REG_SP, stack)
         engine.reg_write(arm.UC_ARM_REG_LR, 0xFFFFFFF1 if self._active else 0xFFFFFFF9)
         self._active.append(number)
@@ -192,15 +209,19 @@ class CortexM:
     def _something_is_due(self) -> bool:
         return self.chip.flash.power_lost or self.chip.watchdog_fired() or self._interrupt_is_due()
 
+    def _stop(self) -> None:
+        self._stopped = True
+        self._unicorn.emu_stop()
+
     # What Unicorn calls. Their arguments are its own, and most are not needed.
 
-    def _load(self, engine: unicorn.Uc, offset: int, _size: int, base: int) -> int:
+    def _load(self, _engine: unicorn.Uc, offset: int, _size: int, base: int) -> int:
         self._correct_flash()
         value = self.chip.load(base + offset)
         if base + offset in self.chip.polled:
             self._reads += 1
             if self._reads % _READS_BETWEEN_STOPS == 0 or self._something_is_due():
-                engine.emu_stop()
+                self._stop()
         return value
 
     def _store(self, _engine: unicorn.Uc, offset: int, _size: int, value: int, base: int) -> None:
@@ -209,12 +230,12 @@ class CortexM:
             return
         self.chip.store(base + offset, value)
         if self.chip.flash.power_lost:
-            self._unicorn.emu_stop()
+            self._stop()
 
     def _load_system(self, _engine: unicorn.Uc, offset: int, _size: int, _: object) -> int:
         return self._vectors if offset == _VTOR else 0
 
-    def _store_system(self, engine: unicorn.Uc, offset: int, _size: int, value: int, _: object) -> None:
+    def _store_system(self, _engine: unicorn.Uc, offset: int, _size: int, value: int, _: object) -> None:
         if _NVIC_ENABLE <= offset < _NVIC_ENABLE + _NVIC_BANKS:
             self._enabled |= value << 8 * (offset - _NVIC_ENABLE)
         elif _NVIC_DISABLE <= offset < _NVIC_DISABLE + _NVIC_BANKS:
@@ -223,7 +244,7 @@ class CortexM:
             self._vectors = value
         elif offset == _AIRCR and value == _AIRCR_RESET:
             self._wants_reset = True
-            engine.emu_stop()
+            self._stop()
         else:
             self.chip.break_rule(f"system register {offset:#x} is not in the model")
 
@@ -238,35 +259,37 @@ class CortexM:
             chip.store_flash(offset, size, value & (1 << 8 * size) - 1)
         self._held.append((begin, chip.flash.read(begin, unit)))
 
-    def _load_unreadable(self, engine: unicorn.Uc, _kind: int, address: int, *_: object) -> None:
+    def _load_unreadable(self, _engine: unicorn.Uc, _kind: int, address: int, *_: object) -> None:
         offset = address - self.chip.layout.flash
         offset -= offset % self.chip.flash.shape.write_bytes
         if address == self._reported:
             self._reported = None  # the same load, after the interrupt
         elif offset in self.chip.flash.unreadable and self.chip.unreadable(offset):
             self._nmi, self._reported = True, address
-            engine.emu_stop()
+            self._stop()
 
-    def _exception(self, engine: unicorn.Uc, number: int, _: object) -> None:
+    def _exception(self, _engine: unicorn.Uc, number: int, _: object) -> None:
         if number == _EXCEPTION_EXIT:
             self._leaving = True
         else:
             self._fault = True
-        engine.emu_stop()
+        self._stop()
 
-    def _unmapped(self, engine: unicorn.Uc, *_: object) -> bool:
+    def _unmapped(self, _engine: unicorn.Uc, *_: object) -> bool:
         self._fault = True
-        engine.emu_stop()
+        self._stop()
         return False
 
-    def _wait(self, engine: unicorn.Uc, *_: object) -> None:
+    def _wait(self, _engine: unicorn.Uc, *_: object) -> None:
         self._waited = True
-        engine.emu_stop()
+        self._stop()
 
-    def _unmasked(self, engine: unicorn.Uc, *_: object) -> None:
-        if self._interrupt_is_due():
-            engine.emu_stop()
+    def _unmasked(self, _engine: unicorn.Uc, *_: object) -> None:
+        self.chip.now_us += PASS_US
+        self._reads += 1
+        if self._reads % _READS_BETWEEN_STOPS == 0 or self._something_is_due():
+            self._stop()
 
-    def _hung(self, engine: unicorn.Uc, *_: object) -> None:
+    def _hung(self, _engine: unicorn.Uc, *_: object) -> None:
         self._hangs = True
-        engine.emu_stop()
+        self._stop()

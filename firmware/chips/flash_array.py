@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flash cells: what they hold, which units are programmed, and what a loss of power leaves of the operation that it tears.
+"""Flash cells: what they hold, which units are programmed, and what a power cut leaves of the operation that it tears.
 
 A chip decides which of its stores are operations, and checks its own rules. The cells count the operations, so that a
 power cut can be set at any of them.
@@ -59,6 +59,12 @@ class FlashArray:
         blank = bytes([ERASED]) * unit
         for at in range(offset - offset % unit, offset + len(contents), unit):
             self._programmed[at // unit] = self.read(at, unit) != blank
+
+    def restore(self, saved: FlashArray) -> None:
+        """Take over the cells of another flash of this shape."""
+        ctypes.memmove(self.memory, saved.memory, self.shape.size_bytes)
+        self._programmed[:] = saved._programmed
+        self.unreadable, self.weak = set(saved.unreadable), set(saved.weak)
 
     def read(self, offset: int, length: int) -> bytes:
         """Return what the cells hold, also where reading is refused."""

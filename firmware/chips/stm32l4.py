@@ -8,7 +8,7 @@ from typing import Final
 
 from unicorn import arm_const as arm
 
-from firmware.chips.chip import COUNTER_READ_US, Cause, Chip, Layout
+from firmware.chips.chip import PASS_US, Cause, Chip, Layout
 from firmware.chips.flash_array import FlashArray
 from firmware.chips.stm32l4_flash import SHAPE, STATUS, FlashController
 
@@ -30,7 +30,9 @@ _IRQ_TIM2, _IRQ_USART2 = 28, 38
 _COUNT: Final = 1 << 32
 _RESET_VALUES: Final = {
     **dict.fromkeys((_RCC_AHB2ENR, _RCC_APB1ENR1, _GPIOA_AFRL, _CR3, _BRR, _TIM_CR1, _TIM_DIER, _TIM_PSC, _TIM_ARR), 0),
-    **{_RCC_CR: 0x63, _GPIOA_MODER: 0xABFFFFFF, _CR1: 0},
+    _RCC_CR: 0x63,
+    _GPIOA_MODER: 0xABFFFFFF,
+    _CR1: 0,
 }
 
 
@@ -70,6 +72,7 @@ class Stm32L4(Chip):
         self.reset(Cause.POWER_ON)
 
     def reset(self, cause: Cause) -> None:
+        """Give all registers their values after a reset."""
         self.plain.update(_RESET_VALUES)
         self._controller.reset()
         self._csr = _CSR[cause]
@@ -78,12 +81,15 @@ class Stm32L4(Chip):
         self.watchdog_at_us = None
 
     def store_flash(self, offset: int, size: int, value: int) -> None:
+        """Take a store of the processor to flash."""
         self._controller.store(offset, size, value)
 
     def unreadable(self, _offset: int) -> bool:
+        """Raise the non-maskable interrupt."""
         return self._controller.take_unreadable()
 
     def interrupts(self) -> int:
+        """Return what USART2 and TIM2 raise."""
         received = self.received and self.plain[_CR1] & _CR1_RXNEIE
         alarm = self.alarm_us()
         due = alarm is not None and self.now_us >= alarm
@@ -96,7 +102,7 @@ class Stm32L4(Chip):
         return self._raised_us + (self._compare - (self._raised_us - self._started_us)) % _COUNT
 
     def _read_counter(self) -> int:
-        self.now_us += COUNTER_READ_US
+        self.now_us += PASS_US
         return (self.now_us - self._started_us) % _COUNT
 
     def _restart_counter(self, _value: int) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The flash controller of STM32L475 to STM32L4A6 (reference manual RM0351, section 3).
 
-Flash is written in double words with an error code of their own, so none is written twice without an erase. What the manual
-forbids sets an error flag, as on the chip, and is noted as a violation.
+Flash is written in double words with an error code of their own, so none is written twice without an erase. What the
+manual forbids sets an error flag, as on the chip, and is noted as a violation.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from firmware.chips.chip import Chip
+from firmware.chips.chip import PASS_US, Chip
 from firmware.chips.flash_array import Cells, Torn
 
 SHAPE: Final = Cells(1 << 20, 8, 2048, (Torn.UNTOUCHED, Torn.COMPLETE, Torn.WEAK, Torn.UNREADABLE))
@@ -34,7 +34,12 @@ class FlashController:
     def __init__(self, chip: Chip) -> None:
         self._chip = chip
         chip.readers |= {STATUS: self._status, _CR: lambda: self._control, _ECCR: lambda: self._corrections}
-        chip.writers |= {_KEYR: self._take_key, STATUS: self._clear, _CR: self._set_control, _ECCR: self._clear_corrections}
+        chip.writers |= {
+            _KEYR: self._take_key,
+            STATUS: self._clear,
+            _CR: self._set_control,
+            _ECCR: self._clear_corrections,
+        }
         self.reset()
 
     def reset(self) -> None:
@@ -63,7 +68,9 @@ class FlashController:
             if offset != first + _WORD_BYTES:
                 self._refuse(_SR_PGSERR, f"second half of {first:#x} at {offset:#x}")
             elif chip.flash.is_blank(first):
-                self._operate(PROGRAM_US, lambda: chip.flash.program(first, low + value.to_bytes(_WORD_BYTES, "little")))
+                self._operate(
+                    PROGRAM_US, lambda: chip.flash.program(first, low + value.to_bytes(_WORD_BYTES, "little"))
+                )
             elif first in chip.flash.weak:
                 self._errors |= _SR_PROGERR  # it could not be known: it reads as erased
             else:
@@ -76,7 +83,7 @@ class FlashController:
 
     def _status(self) -> int:
         busy = _SR_BSY if self._is_busy() else 0
-        self._chip.now_us = max(self._chip.now_us, self._busy_until_us)  # who asks waits for it
+        self._chip.now_us += PASS_US
         return self._errors | busy
 
     def _take_key(self, value: int) -> None:

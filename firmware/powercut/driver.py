@@ -73,12 +73,14 @@ class Bug:
     source: Path
 
 
-def read_bug(patch: Path) -> Bug:
-    """Read a patch file: first the reason, then a change to one file of the core."""
+def read_bug(patch: Path, within: Path = FIRMWARE / "src") -> Bug:
+    """Read a patch file: first the reason, then a change to one file of the core, or of another folder."""
     reason, marker, change = patch.read_text().partition("--- a/")
     source = FIRMWARE.parent / change.split("\n", 1)[0].split("\t", 1)[0]
-    if not marker or not reason.strip() or FIRMWARE / "src" not in source.parents:
-        raise BuildError(f"{patch.name}: expected a reason, then a change to one file in firmware/src")
+    if not marker or not reason.strip() or within not in source.parents:
+        raise BuildError(
+            f"{patch.name}: expected a reason, then a change to one file in {within.relative_to(FIRMWARE.parent)}"
+        )
     return Bug(patch.stem, " ".join(reason.split()), patch, source)
 
 

@@ -50,6 +50,11 @@ TARGETS = (
     # an exception of a Cortex-M pushes eight words, and one more for alignment
     Target("m4", "mps2-an386", "arm-none-eabi-", ("uart_receive_handler", "timer_handler", "fault_handler"), 36),
     Target("m0", "nrf51-microbit", "arm-none-eabi-", ("uart_receive_handler", "timer_handler", "fault_handler"), 36),
+    Target(
+        *("l4", "stm32l4", "arm-none-eabi-"),
+        ("uart_receive_handler", "timer_handler", "fault_handler", "nmi_handler"),
+        36,
+    ),
     Target("rv32", "riscv32-virt", "riscv64-unknown-elf-", ("trap_handler",), 0),
 )
 

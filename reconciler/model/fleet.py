@@ -143,6 +143,8 @@ class FlashMap:
     journal: Region  # both sectors
     erase_bytes: int = 4096
     chip: str | None = None  # the name that esptool uses; None: esptool cannot write it
+    address: int = 0  # of flash in the chip's memory
+    uf2_family: str | None = None  # None: no boot loader takes UF2 files
 
 
 CLOCK_LABEL = "clock-mhz"  # a label of a device type, for estimates of inference time

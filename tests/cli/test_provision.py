@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from intelhex import IntelHex
 
 from demo.world import document, threshold_model
 from reconciler.cli import cli
@@ -35,6 +36,13 @@ FLASH = {
     "provisioned": {"offset": 0x200000, "bytes": 0x10000},
     "journal": {"offset": 0x210000, "bytes": 0x4000},
 }
+PICO_FLASH = {
+    "address": 0x10000000,
+    "uf2Family": "rp2040",
+    "bytes": 2 << 20,
+    "provisioned": {"offset": 0x100000, "bytes": 0x20000},
+    "journal": {"offset": 0x120000, "bytes": 0x4000},
+}
 DEVICES = """\
 # The hall's pumps.
 apiVersion: tinyfleet/v1alpha1
@@ -43,6 +51,11 @@ metadata: {name: pump-1}
 spec:
   type: sensor  # with a chip
   link: {serial: {port: /dev/line, baud: 2400, address: 7}}
+---
+apiVersion: tinyfleet/v1alpha1
+kind: Device
+metadata: {name: pico-1}
+spec: {type: pico, link: {serial: {port: /dev/line, baud: 2400, address: 9}}}
 ---
 apiVersion: tinyfleet/v1alpha1
 kind: Device
@@ -75,7 +88,7 @@ class Desk:
         files = {
             "fleet.yaml": document("Fleet", "plant", {}),
             "gateway.yaml": document("Gateway", "hall", {"selector": {}}),
-            "types.yaml": _kind("sensor", FLASH) + b"---\n" + _kind("plain", None),
+            "types.yaml": b"---\n".join((_kind("sensor", FLASH), _kind("plain", None), _kind("pico", PICO_FLASH))),
             "model.yaml": document("Model", "vibration", spec),
             "vibration.json": MODEL,
             "devices.yaml": DEVICES.encode(),
@@ -258,7 +271,9 @@ def test_a_file_that_cannot_be_edited_is_reported_before_a_key_is_created(desk: 
 
 def test_an_impossible_flash_map_is_reported_before_a_key_is_created(desk: Desk) -> None:
     small = {**FLASH, "provisioned": {"offset": 0x20F000, "bytes": 0x2000}}
-    (desk.fleet / "types.yaml").write_bytes(_kind("sensor", small) + b"---\n" + _kind("plain", None))
+    (desk.fleet / "types.yaml").write_bytes(
+        _kind("sensor", small) + b"---\n" + _kind("plain", None) + b"---\n" + _kind("pico", PICO_FLASH)
+    )
     for line in ("--dry-run", "--out {d}/a"):
         error = desk.run(f"pump-1 {{d}}/fleet {line}").exception
         assert isinstance(error, NotProvisionable)
@@ -298,3 +313,36 @@ def test_a_repository_with_errors(desk: Desk) -> None:
     error = desk.run("pump-1 {d}/fleet --dry-run").exception
     assert isinstance(error, Invalid)
     assert "has errors" in str(error)
+
+
+def test_intel_hex_has_both_regions_at_their_addresses(desk: Desk) -> None:
+    desk.done("pico-1 {d}/fleet --out {d}/pico-1.hex")
+    written = IntelHex(str(desk.folder / "pico-1.hex"))
+    (first, end), journal = written.segments()
+    assert first == 0x10100000
+    assert journal == (0x10120000, 0x10124000)
+    assert _public_key(written.tobinstr(start=first, end=end - 1))
+    assert set(written.tobinstr(start=journal[0], end=journal[1] - 1)) == {0xFF}
+    assert (desk.folder / "pico-1.hex").stat().st_mode & 0o077 == 0
+
+
+def test_a_uf2_file_is_for_the_family_of_the_type(desk: Desk) -> None:
+    desk.done("pico-1 {d}/fleet --out {d}/pico-1.uf2")
+    file = (desk.folder / "pico-1.uf2").read_bytes()
+    assert (file[:4], int.from_bytes(file[12:16], "little")) == (b"UF2\n", 0x10100000)
+    assert int.from_bytes(file[28:32], "little") == 0xE48BFF56
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("pump-1 {d}/fleet --out {d}/x.uf2", "no `flash.uf2Family`"),
+        ("pump-2 {d}/fleet --out {d}/x.hex", "no `flash`"),
+        ("pico-1 {d}/fleet --out {d}/x.hex --whole", "leave out --whole"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused(desk: Desk, line: str, why: str) -> None:
+    result = desk.run(line)
+    assert isinstance(result.exception, NotProvisionable)
+    assert why in str(result.exception)
+    assert not list(desk.folder.glob("x.*"))

@@ -30,7 +30,7 @@ from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.recipe import recipe_of
 from reconciler.compiler.service import BuildService
 from reconciler.compiler.source_fetcher import fetcher
-from reconciler.devices import initial_flash_content
+from reconciler.devices import flash_files, initial_flash_content
 from reconciler.devices.esp_flasher import Wiring, write
 from reconciler.devices.initial_flash_content import FlashPiece, NotProvisionable
 from reconciler.errors import Invalid
@@ -50,7 +50,7 @@ SEED_BYTES = 32
 @click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
 @click.option("--root", type=FILE, help="Public root key (PEM or hex) that the device will trust.")
 @click.option("--port", metavar="PORT", help="Write to the chip on this serial port (or socket://, rfc2217://).")
-@out_option("Write to a new file instead of a chip.")
+@out_option("Write to a new file instead of a chip: .hex is Intel HEX, .uf2 is UF2, anything else has the bytes only.")
 @click.option("--whole", is_flag=True, help="With --out: write the whole flash, not only the provisioned region.")
 @click.option(
     "--broker", metavar="HOST[:PORT]", help="For MicroPython over MQTT: the broker that the device connects to."
@@ -165,12 +165,28 @@ def _packs(path: Path, desired: Desired, device: Device, store: str | None) -> l
 
 
 def _write_file(path: Path, region: bytes, flash: FlashMap | None, *, whole: bool) -> None:
-    if whole and flash is None:
-        raise NotProvisionable(
-            "the device type has no `flash`, so the size of the whole flash is unknown; leave out --whole"
-        )
+    content = _file_content(path.suffix, region, flash, whole=whole)
     with translated():  # the file contains the device's private key
-        key_files.write_private(path, initial_flash_content.whole(flash, region) if whole and flash else region)
+        key_files.write_private(path, content)
+
+
+def _file_content(suffix: str, region: bytes, flash: FlashMap | None, *, whole: bool) -> bytes:
+    """Return what a file with this suffix contains: Intel HEX, UF2, or the bytes of flash as they are."""
+    stated = suffix in {".hex", ".uf2"}
+    if flash is None and (whole or stated):
+        what = f"address of a {suffix} file" if stated else "size of the whole flash"
+        raise NotProvisionable(f"the device type has no `flash`, so the {what} is unknown")
+    if flash is None:
+        return region
+    if stated and whole:
+        raise NotProvisionable(f"a {suffix} file states addresses: leave out --whole")
+    if suffix == ".hex":
+        return flash_files.intel_hex(initial_flash_content.pieces_of(flash, region), flash.address)
+    if suffix == ".uf2" and flash.uf2_family is None:
+        raise NotProvisionable("the device type has no `flash.uf2Family`, so no UF2 file can be written")
+    if suffix == ".uf2" and flash.uf2_family is not None:
+        return flash_files.uf2(initial_flash_content.pieces_of(flash, region), flash.address, flash.uf2_family)
+    return initial_flash_content.whole(flash, region) if whole else region
 
 
 def _for_chip(flash: FlashMap | None, region: bytes, device: Device) -> tuple[Sequence[FlashPiece], str]:
