@@ -92,7 +92,7 @@ class Chip(ABC):
         return False
 
     def next_event_us(self) -> int:
-        """Return until when nothing happens by itself; at most a second from now."""
+        """Return until when nothing happens unless a byte arrives; at most a second from now."""
         events = (self.alarm_us(), self.watchdog_at_us, self.now_us + 1_000_000)
         return min(at for at in events if at is not None and at > self.now_us)
 

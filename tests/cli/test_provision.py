@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import re
@@ -346,3 +347,56 @@ def test_a_file_that_cannot_be_written_is_refused(desk: Desk, line: str, why: st
     assert isinstance(result.exception, NotProvisionable)
     assert why in str(result.exception)
     assert not list(desk.folder.glob("x.*"))
+
+
+def test_a_batch_is_one_file_a_device_and_one_commit(desk: Desk) -> None:
+    desk.committed()
+    (desk.folder / "first-lot.txt").write_text("# the first lot\npico-1\npump-1  # of another type\n")
+    result = desk.done("--batch {d}/first-lot.txt {d}/fleet --out {d}/lot/{{device}}.hex --commit --output json")
+    made = json.loads(result.stdout)
+    assert [each["device"] for each in made["devices"]] == ["pico-1", "pump-1"]
+    assert made["branch"] == "provision/first-lot"
+    committed = desk.git("show", "provision/first-lot:devices.yaml")
+    for each, start in zip(made["devices"], (0x10100000, 0x200000), strict=True):
+        file = Path(each["file"])
+        assert (file.name, file.stat().st_mode & 0o777) == (f"{each['device']}.hex", 0o600)
+        assert _public_key(IntelHex(str(file)).tobinstr(start=start, size=640)) == each["publicKey"]
+        assert _key_in(committed, each["device"]) == each["publicKey"]
+    assert _key_in(committed, "pump-2") is None
+    assert desk.git("rev-list", "--count", "main..provision/first-lot").strip() == "1"
+    assert "pump-1: " in desk.git("log", "-1", "--format=%b", "provision/first-lot")
+    assert "2/2" in result.stderr
+
+
+def test_a_batch_without_commit_is_one_patch(desk: Desk) -> None:
+    (desk.folder / "lot.txt").write_text("pump-1\npump-2\n")
+    patch = desk.done("--batch {d}/lot.txt {d}/fleet --out {d}/{{device}}.bin").stdout
+    subprocess.run(["patch", "-p1", "-s"], cwd=desk.fleet, input=patch, text=True, check=True)
+    edited = (desk.fleet / "devices.yaml").read_text(encoding="utf-8")
+    for name in ("pump-1", "pump-2"):
+        assert _key_in(edited, name) == _public_key((desk.folder / f"{name}.bin").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "why"),
+    [
+        ("pump-1\npump-1\n", "--out {d}/{{device}}.bin", "pump-1 twice"),
+        ("# nobody\n", "--out {d}/{{device}}.bin", "names no device"),
+        ("pump-1\npump-9\n", "--out {d}/{{device}}.bin", "pump-9"),
+        ("pico-1\npump-1\n", "--out {d}/{{device}}.txt", "exists already"),
+    ],
+)
+def test_a_batch_with_a_mistake_writes_nothing(desk: Desk, names: str, options: str, why: str) -> None:
+    (desk.folder / "lot.txt").write_text(names)
+    (desk.folder / "pump-1.txt").write_text("something")
+    result = desk.run("--batch {d}/lot.txt {d}/fleet " + options)
+    assert result.exit_code != 0
+    assert why in str(result.exception)
+    assert sorted(path.name for path in desk.folder.glob("p*.*")) == ["pump-1.txt"]
+
+
+@pytest.mark.parametrize("options", ["--out {d}/one.bin", "--port /dev/null", "--out {d}/{{device}}.bin --dry-run"])
+def test_a_batch_takes_a_file_for_each_device(desk: Desk, options: str) -> None:
+    (desk.folder / "lot.txt").write_text("pump-1\n")
+    result = desk.run("--batch {d}/lot.txt {d}/fleet " + options)
+    assert result.exit_code == 2

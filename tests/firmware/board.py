@@ -78,7 +78,7 @@ STM32L4 = Machine(
     emulator=(sys.executable, "-m", "firmware.chips", "stm32l4", "{elf}", "{flash}", "--flash-address", "0x08040000"),
     flash_file_bytes=0xC0000,
     binutils="arm-none-eabi-",
-    stack_budget="stack_m4",
+    stack_budget="stack_l4",
     flash_address=0x08040000,
     is_model=True,
 )

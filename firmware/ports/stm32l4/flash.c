@@ -29,7 +29,7 @@ const struct tf_geometry board_geometry = {
 
 static volatile bool unreadable;
 
-/* Flash raises it for a double word that its error code can't correct. The load has gone on with whatever was read. */
+/* Flash raises it for a double word that its error code can't correct. The load has ended with whatever was read. */
 void nmi_handler(void)
 {
     if ((FLASH_ECCR & FLASH_ECCR_ECCD) == 0) {

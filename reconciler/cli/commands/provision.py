@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
 
 from reconciler.cli import micropython_folder
 from reconciler.cli.inputs.artifact_store import default_store, store_option
@@ -22,6 +22,7 @@ from reconciler.cli.inputs.signing_errors import translated
 from reconciler.cli.interruption import ended_by_one_interrupt
 from reconciler.cli.leaf_command import LeafCommand
 from reconciler.cli.problem_report import problem_lines
+from reconciler.cli.public_key_edits import PublicKeyEdits
 from reconciler.cli.result import print_result
 from reconciler.cli.terminal import terminal_width
 from reconciler.cli.verbosity import note
@@ -34,20 +35,33 @@ from reconciler.devices import flash_files, initial_flash_content
 from reconciler.devices.esp_flasher import Wiring, write
 from reconciler.devices.initial_flash_content import FlashPiece, NotProvisionable
 from reconciler.errors import Invalid
-from reconciler.git.proposal import ProposalFailed, ProposalRepository
 from reconciler.load import DirectoryTree, load
-from reconciler.load.scalar_edit import defines, with_scalars
-from reconciler.model import Commit, Desired, Device, DeviceId, DeviceType, FlashMap, Runtime
+from reconciler.model import Commit, Desired, Device, DeviceId, DeviceType, FlashMap, Runtime, TypeId
 from signing import key_files, keys
 from signing.identifiers import key_id
 
-YAML = (".yaml", ".yml")
 SEED_BYTES = 32
+_BATCH_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """A file that names devices, and what is done for each of them."""
+
+    file: Path
+    path: Path
+    root: Path
+    out: str  # with {device}
+    store: str | None
+    commit: bool
 
 
 @click.command(cls=LeafCommand)
-@click.argument("device", type=DeviceId, shell_complete=names_of("Device"))
+@click.argument("device", type=DeviceId, shell_complete=names_of("Device"), required=False)
 @click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
+@click.option(
+    "--batch", type=FILE, help="Provision the devices that this file names, one a line; PATH is then the only argument."
+)
 @click.option("--root", type=FILE, help="Public root key (PEM or hex) that the device will trust.")
 @click.option("--port", metavar="PORT", help="Write to the chip on this serial port (or socket://, rfc2217://).")
 @out_option("Write to a new file instead of a chip: .hex is Intel HEX, .uf2 is UF2, anything else has the bytes only.")
@@ -64,9 +78,10 @@ SEED_BYTES = 32
 @output_option
 @click.option("--no-stub", is_flag=True, help="Use the boot loader in ROM: slower, but it needs no RAM.")
 def command(  # noqa: PLR0913 - one parameter for each option
-    device: DeviceId,
+    device: DeviceId | None,
     path: Path,
     *,
+    batch: Path | None,
     root: Path | None,
     port: str | None,
     out: Path | None,
@@ -85,7 +100,19 @@ def command(  # noqa: PLR0913 - one parameter for each option
     journal is erased. For a type with runtime micropython, --out is a new folder, which mpremote copies to the board.
     The public key is printed as a patch for the repository, or committed with --commit. The command
     can be repeated after a failure: each run creates a new key, and the last one counts.
+
+    With --batch, --out names a file for each device, such as flash/{device}.hex, and all public keys are in one patch
+    or commit.
     """
+    if batch is not None:
+        if out is None or root is None or path != Path() or dry_run or port is not None or broker or whole:
+            raise click.UsageError(
+                "--batch takes PATH, --root and --out, and of the other options --commit and --store"
+            )
+        _provision_batch(_Batch(batch, Path(device or "."), root, str(out), store, commit), output)
+        return
+    if device is None:
+        raise click.UsageError("name a device, or a file of devices with --batch")
     if [dry_run, port is not None, out is not None].count(True) != 1:
         raise click.UsageError("give exactly one of --port, --out and --dry-run")
     if root is None and not dry_run:
@@ -108,7 +135,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
         return
     note(flash_map)
     # Before a key is created: problems of the repository must show now.
-    edit = _PublicKeyEdit(path, described, commit=commit)
+    edits = PublicKeyEdits(path, [described], commit=commit)
     with translated():
         root_public = keys.read_public_key(root)
     identity = initial_flash_content.identity_of(desired, described, root_public, secrets.token_bytes(SEED_BYTES))
@@ -123,9 +150,63 @@ def command(  # noqa: PLR0913 - one parameter for each option
         pieces, chip = _for_chip(kind.flash, region, described)
         _write_chip(Wiring(port or "", baud, stub=not no_stub), chip, pieces)
     note(f"provisioned {device}: key {key_id(identity.public).hex()}")
-    proposal, text = edit.propose(identity.public)
+    proposal, text = edits.propose({device: identity.public})
     fields |= {"keyId": key_id(identity.public).hex(), "publicKey": identity.public.hex(), **proposal}
     print_result(output, fields, text)
+
+
+def _provision_batch(batch: _Batch, output: str) -> None:
+    """Write a file for each device that a file names, and propose all public keys together."""
+    if "{device}" not in batch.out:
+        raise click.UsageError("with --batch, --out must contain {device}")
+    if not batch.path.is_dir():
+        raise click.UsageError(f"there is no folder {batch.path}")
+    if _BATCH_NAME.fullmatch(batch.file.stem) is None:
+        raise click.UsageError(f"{batch.file.name} names a branch: use lower-case letters, digits and hyphens")
+    desired = _desired(batch.path)
+    devices = [desired.devices[name] for name in _names(batch.file, desired)]
+    packs: dict[TypeId, list[bytes]] = {}
+    for device in devices:
+        kind = desired.types[device.type]
+        if kind.runtime is Runtime.MICROPYTHON:
+            raise NotProvisionable(f"{device.name} runs MicroPython: provision it alone")
+        if device.type not in packs:
+            packs[device.type] = _packs(batch.path, desired, device, batch.store)
+            initial_flash_content.check(kind, packs[device.type])
+    files = {device.name: Path(batch.out.replace("{device}", device.name)) for device in devices}
+    for file in files.values():
+        if file.exists():
+            raise NotProvisionable(f"{file} exists already, and is never overwritten")
+    edits = PublicKeyEdits(batch.path, devices, commit=batch.commit)
+    with translated():
+        root_public = keys.read_public_key(batch.root)
+    made: dict[DeviceId, bytes] = {}
+    columns = (TextColumn("provisioning"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        for device in bars.track(devices):
+            identity = initial_flash_content.identity_of(desired, device, root_public, secrets.token_bytes(SEED_BYTES))
+            region = initial_flash_content.region_of(identity, packs[device.type])
+            _write_file(files[device.name], region, desired.types[device.type].flash, whole=False)
+            made[device.name] = identity.public
+    proposal, text = edits.propose(made, batch.file.stem)
+    written = [
+        {"device": name, "file": str(files[name]), "keyId": key_id(public).hex(), "publicKey": public.hex()}
+        for name, public in made.items()
+    ]
+    print_result(output, {"devices": written, **proposal}, text)
+
+
+def _names(batch: Path, desired: Desired) -> list[DeviceId]:
+    lines = (line.partition("#")[0].strip() for line in batch.read_text(encoding="utf-8").splitlines())
+    names = [DeviceId(line) for line in lines if line]
+    for name in names:
+        require_known("device", name, desired.devices)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not names:
+        raise NotProvisionable(
+            f"{batch.name} names {', '.join(twice)} twice" if twice else f"{batch.name} names no device"
+        )
+    return names
 
 
 def _flash_map(kind: DeviceType, packs: Sequence[bytes]) -> tuple[dict[str, object], str]:
@@ -200,48 +281,3 @@ def _write_chip(wiring: Wiring, chip: str, pieces: Sequence[FlashPiece]) -> None
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks = {piece.name: bars.add_task(piece.name, total=None) for piece in pieces}
         write(wiring, chip, pieces, lambda name, done, total: bars.update(tasks[name], completed=done, total=total))
-
-
-class _PublicKeyEdit:
-    """The change of one file of the fleet repository that adds the public key of a device."""
-
-    def __init__(self, path: Path, device: Device, *, commit: bool) -> None:
-        self._device = device
-        self._name, self._before = self._file(path)
-        self._worktree = ProposalRepository(path) if commit else None
-        if self._worktree and self._worktree.read_committed(self._name) != self._before:
-            raise ProposalFailed(f"{self._name} has uncommitted changes; commit or stash them first")
-        self._after(bytes(32))
-        if device.public_key is not None:
-            click.echo(f"warning: {device.name} already has a key in Git; the new key replaces it", err=True)
-
-    def _file(self, path: Path) -> tuple[str, bytes]:
-        tree = DirectoryTree(path)
-        for entry in tree.entries():
-            if entry.path.endswith(YAML):
-                data = tree.read(entry)
-                if self._device.name.encode() in data and defines(data, "Device", self._device.name):
-                    return entry.path, data
-        raise NotProvisionable(f"no file defines the device {self._device.name}")
-
-    def _after(self, public_key: bytes) -> bytes:
-        return with_scalars(self._before, "Device", self._device.name, {("spec", "publicKey"): public_key.hex()})
-
-    def propose(self, public_key: bytes) -> tuple[dict[str, object], str]:
-        """Commit the public key, or write a patch; return what was done as fields and as text."""
-        after = self._after(public_key)
-        if self._worktree is None:
-            patch = _patch(self._name, self._before.decode(), after.decode())
-            return {"patch": patch}, patch.removesuffix("\n")
-        branch = f"provision/{self._device.name}"
-        message = f"provision {self._device.name} with the key {key_id(public_key).hex()}"
-        made = self._worktree.propose(branch, message, {self._name: after})
-        text = f"committed {made} on {branch}; push the branch and open a pull request"
-        return {"commit": made, "branch": branch}, text
-
-
-def _patch(name: str, before: str, after: str) -> str:
-    """Return a patch for `git apply`."""
-    old, new = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (before, after))
-    lines = difflib.unified_diff(old, new, f"a/{name}", f"b/{name}")
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
