@@ -62,8 +62,9 @@ class Site:
         self._gateway: Running | None = None
 
     def set_up(self) -> None:
-        """Create keys, devices and the repository; start nothing."""
-        make_keys(self.world)
+        """Create keys if there are none, devices and the repository; start nothing."""
+        if not root_key(self.world).exists():
+            make_keys(self.world)
         (self.world.folder / "images").mkdir()
         prebaked = threshold_pack_from_json(PREBAKED_MODEL)
         for number, device in enumerate(self.devices, start=1):
@@ -92,6 +93,13 @@ class Site:
         if self._gateway is None:
             raise NotObservedError("no gateway was started")
         return self._gateway
+
+    def broker_options(self) -> tuple[str | Path, ...]:
+        """Return the options with which devices connect to the broker."""
+        if not isinstance(self.link, Broker):
+            raise NotObservedError("the devices of this site are on a line")
+        folder = self.link.folder
+        return ("--broker", f"localhost:{self.link.port}", "--tls-ca", folder / "ca.crt", "--certificates", folder)
 
     def first_files(self) -> dict[str, bytes]:
         """Return the files of the first commit: the devices run their pre-baked model."""
@@ -173,8 +181,7 @@ class Site:
     def _link_options(self) -> tuple[str | Path, ...]:
         if isinstance(self.link, SerialLine):
             return ("--line", f"unix:{self.world.folder}/line")
-        folder = self.link.folder
-        return ("--broker", f"localhost:{self.link.port}", "--tls-ca", folder / "ca.crt", "--certificates", folder)
+        return self.broker_options()
 
     def _link_section(self) -> str:
         if isinstance(self.link, SerialLine):

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from demo import contest_scenes, failure_scenes, operation_scenes, rollout_scenes
+from demo import contest_scenes, failure_scenes, operation_scenes, pipeline_scenes, rollout_scenes
 from demo.contest_fleet import ContestFleet
 from demo.narrator import Narrator
 from demo.operation_fleet import OperationFleet
+from demo.pipeline_fleet import PipelineFleet
 from demo.rollout_fleet import RolloutFleet
 from demo.scene_context import StoryContext
 from demo.world import World
@@ -95,6 +96,22 @@ STORIES = {
                 "tinyfleet node list --config {config}",
                 "tinyfleet function list --config {config}",
                 "tinyfleet storage list vibration --config {config}",
+            ),
+        ),
+        Story(
+            "pipeline",
+            "a model that no camera can hold runs on three, and answers while one of them is dead",
+            PipelineFleet,
+            (
+                pipeline_scenes.too_large_for_a_camera,
+                pipeline_scenes.three_cameras_answer_together,
+                pipeline_scenes.a_camera_dies_during_an_inference,
+                pipeline_scenes.the_camera_returns,
+            ),
+            (
+                "edit pipeline.yaml (objective: throughput, or an `end` in each stage)",
+                "tinyfleet pipeline cut line .",
+                "tinyfleet pipeline show line --config {config}",
             ),
         ),
     )

@@ -67,6 +67,11 @@ class Running:
             self._process.kill()
             return self._process.wait()
 
+    def wait(self, *, within_s: float = 120) -> int:
+        """Wait until it exits by itself; returns its exit code."""
+        self._ended = True
+        return self._process.wait(within_s)
+
     def kill(self) -> None:
         """Kill it immediately."""
         self._ended = True

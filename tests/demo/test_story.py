@@ -110,6 +110,17 @@ def test_the_story_of_a_contest_is_observed_to_its_end(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.timeout(400)
+def test_the_story_of_a_pipeline_is_observed_to_its_end(folder: Path) -> None:
+    demo = Demo(folder, "pipeline")
+    demo.read(lambda line: line.startswith("scenes="))
+    assert demo.wait() == 0, demo.output
+    assert demo.output.splitlines()[-1] == "scenes=4/4"
+    assert demo.output.count("the same bytes as the model in one piece") == 3
+    assert demo.left_behind() == []
+    assert list(folder.iterdir()) == []
+
+
 @pytest.mark.timeout(200)
 def test_the_story_of_operations_is_observed_to_its_end(folder: Path) -> None:
     demo = Demo(folder, "operations")

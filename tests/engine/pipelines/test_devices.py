@@ -23,11 +23,13 @@ from reconciler.devices.link_session import LinkSession
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
 from reconciler.devices.reports import DeviceReport
 from reconciler.engine.clock import SystemClock
-from reconciler.engine.pipelines.holder import HolderIdentity, HolderPorts, StageHolder
-from reconciler.engine.pipelines.router import GATEWAY, PipelineBusy, PipelineRouter, PipelineStopped
+from reconciler.engine.pipelines.figures import figures_of
+from reconciler.engine.pipelines.holder import HolderIdentity, HolderPorts, HolderState, StageHolder
+from reconciler.engine.pipelines.router import PipelineBusy, PipelineRouter, PipelineStopped, RoutedFallback
 from reconciler.engine.pipelines.stand_in import GatewayStandIn
 from reconciler.engine.task_cancellation import cancel_and_wait
 from reconciler.model import DeviceId, ModelRef, Pipeline, PipelineId, PipelineStage, Recovery, Version
+from reconciler.pipeline.forecast import GATEWAY, not_built
 from reconciler.pipeline.route import Route, RoutedStage
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.broker import Broker
@@ -57,6 +59,18 @@ def stages_of(network: CutNetwork, cut: int) -> tuple[list[bytes], Route]:
 
 
 PACKS, ROUTE = stages_of(NETWORK, CUT)
+SMALL_MODEL = branched(21, channels=2)
+
+
+def small() -> tuple[bytes, RoutedStage]:
+    """Return the pack of another model with the same input, and how it is reached."""
+    network = CutNetwork(SMALL_MODEL)
+    made = network.stage(0, network.operators, DeviceLimits())
+    sizes = tuple(item.nbytes for item in ReferenceInterpreter(made.data).outputs)
+    return made.data, RoutedStage(0, digest(made.data)[:16], made.inputs, made.outputs, sizes)
+
+
+SMALL, SMALL_STAGE = small()
 
 
 def inputs() -> list[bytes]:
@@ -64,9 +78,9 @@ def inputs() -> list[bytes]:
     return [chance.bytes(ROUTE.input_bytes[0]) for _ in range(INPUTS)]
 
 
-def of_the_oracle(given: Sequence[bytes]) -> list[bytes]:
-    """Return the answers of TensorFlow Lite to the model in one piece."""
-    oracle = Oracle(MODEL)
+def of_the_oracle(given: Sequence[bytes], model: bytes = MODEL) -> list[bytes]:
+    """Return the answers of TensorFlow Lite to a model in one piece."""
+    oracle = Oracle(model)
     return [oracle.run([np.frombuffer(data, np.int8)])[0].astype(np.int8).tobytes() for data in given]
 
 
@@ -77,6 +91,8 @@ class Site:
         self.bench, self.link = bench, link
         self.made: dict[str, Made] = {}
         self.vdevs: dict[str, Vdev] = {}
+        self.reports: dict[DeviceId, DeviceReport] = {}  # what a gateway would know without asking
+        self.changes: list[str] = []  # devices that stopped or began to answer
         self._broker, self._program = broker, program
 
     async def add(self, name: str, pack: bytes) -> None:
@@ -90,11 +106,13 @@ class Site:
         outcome, _ = await self.link.update(job(made, envelope, pack, before, block_bytes=1024))
         assert isinstance(outcome, Confirmed), outcome
 
-    def holder(self, name: str, stage: int) -> StageHolder:
+    def holder(self, name: str, stage: RoutedStage) -> StageHolder:
         made = self.made[name]
         identity = HolderIdentity(DeviceId(name), made.target.device, made.identity.public)
-        ports = HolderPorts(lambda _: self.link, lambda _: None, self.bench.gateway, SystemClock())
-        return StageHolder(identity, ROUTE.stages[stage], ports)
+        ports = HolderPorts(
+            lambda _: self.link, self.reports.get, self.bench.gateway, SystemClock(), lambda: self.changes.append(name)
+        )
+        return StageHolder(identity, stage, ports)
 
     def router(
         self,
@@ -103,15 +121,19 @@ class Site:
         heal_after_s: int = 600,
         in_flight: int = 4,
         queue: int = 16,
+        fallback: Sequence[str] = (),
     ) -> PipelineRouter:
         stages = tuple(PipelineStage(tuple(map(DeviceId, names))) for names in holders)
         document = Pipeline(
             PipelineId("line"), ModelRef("m", Version("1")), stages,
             recovery=recovery, heal_after_s=heal_after_s, in_flight=in_flight, queue=queue,
         )  # fmt: skip
-        made = [[self.holder(name, stage) for name in names] for stage, names in enumerate(holders)]
+        made = [
+            [self.holder(name, stage) for name in names] for stage, names in zip(ROUTE.stages, holders, strict=True)
+        ]
+        smaller = RoutedFallback(SMALL_STAGE, [self.holder(name, SMALL_STAGE) for name in fallback])
         stand_in = GatewayStandIn({digest(pack)[:16]: pack for pack in PACKS})
-        return PipelineRouter(document, ROUTE, made, stand_in.run)
+        return PipelineRouter(document, ROUTE, made, stand_in.run, smaller if fallback else None)
 
     def close(self) -> None:
         for vdev in self.vdevs.values():
@@ -203,6 +225,59 @@ def test_a_spare_takes_the_stage_of_a_device_that_dies(broker: Broker, program: 
         results = [await router.run(data) for data in given[1:]]
         assert [result.outputs for result in results] == of_the_oracle(given[1:])
         assert {result.ran for result in results} == {("first", "spare")}
+
+    with_site(broker, program, work)
+
+
+def test_a_smaller_model_answers_when_nothing_else_may(broker: Broker, program: Path) -> None:
+    async def work(site: Site) -> None:
+        await site.add("first", PACKS[0])
+        await site.add("second", PACKS[1])
+        await site.add("spare", SMALL)
+        router = site.router(["first"], ["second"], recovery=(Recovery.SPARE, Recovery.FALLBACK), fallback=["spare"])
+        given = inputs()
+        exact = await router.run(given[0])
+        assert (exact.exact, exact.ran) == (True, ("first", "second"))
+        os.kill(site.vdevs["second"].pid, signal.SIGKILL)
+        result = await router.run(given[1])
+        assert (result.exact, result.ran) == (False, ("first", "spare"))
+        assert result.outputs == of_the_oracle(given[1:2], SMALL_MODEL)[0] != of_the_oracle(given[1:2])[0]
+        os.kill(site.vdevs["spare"].pid, signal.SIGKILL)
+        with pytest.raises(PipelineStopped, match="stage 2"):
+            await router.run(given[2])
+        assert (router.answered, router.stopped) == (2, 1)
+
+    with_site(broker, program, work)
+
+
+def test_figures_say_who_would_run_each_stage(broker: Broker, program: Path) -> None:
+    async def work(site: Site) -> None:
+        await site.add("first", PACKS[0])
+        await site.add("second", PACKS[1])
+        router = site.router(["first"], ["second"], recovery=STAND_IN)
+
+        def runs_on() -> list[str | None]:
+            found = figures_of(router, not_built(router.pipeline)).stages
+            return [stage.runs_on for stage in found]
+
+        assert router.holders[0][0].state is HolderState.PREPARING
+        assert runs_on() == [GATEWAY, GATEWAY]  # no device has reported
+        for name in ("first", "second"):
+            report = await site.link.report(DeviceId(name))
+            assert isinstance(report, DeviceReport)
+            site.reports[DeviceId(name)] = report
+        assert runs_on() == ["first", "second"]
+        given = inputs()
+        await router.run(given[0])
+        assert site.changes == []
+        os.kill(site.vdevs["second"].pid, signal.SIGKILL)
+        await router.run(given[1])
+        assert site.changes == ["second"]
+        assert runs_on() == ["first", GATEWAY]
+        stage = figures_of(router, not_built(router.pipeline)).stages[1]
+        assert (stage.failed, stage.ran_by) == (("second",), {"second": 1, GATEWAY: 1})
+        assert stage.ran_by_kind() == {"first": 1, GATEWAY: 1}
+        assert stage.measured_ms is not None
 
     with_site(broker, program, work)
 
