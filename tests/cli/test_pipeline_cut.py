@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from demo.world import document
-from reconciler.cli import command
+from reconciler.cli import cli
 from reconciler.compiler.pack.operators import NAMES
 from tests.pipeline.networks import branched
 
@@ -73,7 +73,7 @@ def commit(folder: Path) -> None:
 
 
 def run(*arguments: str | Path, code: int = 0) -> str:
-    result = CliRunner().invoke(command, list(map(str, arguments)))
+    result = CliRunner().invoke(cli, list(map(str, arguments)))
     assert result.exit_code == code, result.output
     return result.stdout if code == 0 else result.output
 
@@ -91,7 +91,7 @@ def test_the_cuts_are_shown_and_the_review_predicts_the_same(repository: Path, t
     reviewed = json.loads(run(*change, "--output", "json"))["pipelines"]
     assert reviewed == [{key: value for key, value in cut.items() if key != "notes"}]
     comment = run(*change)
-    assert "#### Pipeline line: net@1.0.0" in comment
+    assert "#### Pipeline line: net" in comment
     assert f"| cam-2 | 2 | cam-3 | the same bytes | {cut['deaths'][1]['gapMs']:,.0f} ms |" in comment
 
 
@@ -101,7 +101,7 @@ def test_a_review_without_a_store_says_that_nothing_is_built(repository: Path) -
 
 def test_no_pipeline_is_shown_that_a_change_does_not_touch(repository: Path) -> None:
     (repository / "cam-9.yaml").write_bytes(
-        document("Device", "cam-9", {"type": "camera", "link": {"mqtt": {}}, "publicKey": "09" * 32})
+        document("Device", "cam-9", {"type": "camera", "link": {"mqtt": {}}, "publicKey": "a9" * 32})
     )
     commit(repository)
     assert json.loads(run("plan", repository, "--base", "HEAD~1", "--output", "json"))["pipelines"] == []
@@ -111,6 +111,6 @@ def test_a_pipeline_that_fits_nowhere_is_explained(repository: Path, tmp_path: P
     for name, data in fleet(1000).items():
         (repository / name).write_bytes(data)
     arguments = ("pipeline", "cut", "line", repository, "--store", tmp_path / "store")
-    result = CliRunner().invoke(command, list(map(str, arguments)))
+    result = CliRunner().invoke(cli, list(map(str, arguments)))
     assert result.exit_code != 0
     assert "of the 9 operators fit" in f"{result.output}{result.exception}"
