@@ -29,6 +29,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from reconciler.bus.advertised import AdvertisedOperation, read_document
 from reconciler.bus.data_parts import DataParts
 from reconciler.bus.messages import (
     AskMessage,
@@ -36,17 +37,17 @@ from reconciler.bus.messages import (
     DoneMessage,
     PartMessage,
     TakenMessage,
-    descriptor,
     encode,
     parse,
     parts,
 )
-from reconciler.devices import strict_cbor
 from reconciler.devices.errors import Malformed
 from reconciler.errors import Unusable
 from reconciler.operations.codes import AnswerCode, OperationFailed
 from reconciler.operations.descriptors import DataDescriptor, digest
 from reconciler.operations.limits import CALL_BYTES, DATA_BYTES_MAX, DEADLINE_MS_MAX
+
+__all__ = ["AdvertisedOperation", "BrokerUnreachable", "ClientSettings", "OperationClient", "OperationResult"]
 
 CONNECT_S = 10.0
 ASK_AGAIN_S = 2.0  # while no gateway has taken the request
@@ -80,18 +81,6 @@ class OperationResult:
     node: str
     microseconds: int  # on the gateway
     taken_s: float | None  # from the request to its first acknowledgement
-
-
-@dataclass(frozen=True, slots=True)
-class AdvertisedOperation:
-    """An operation that a node lists."""
-
-    operation: str
-    node: str
-    inputs: DataDescriptor
-    outputs: DataDescriptor
-    provider: str
-    idempotent: bool
 
 
 class OperationClient:
@@ -166,21 +155,12 @@ class OperationClient:
         return self._exchange([*before, ask], number, deadline_ms)
 
     def operations(self, *, timeout_s: float = 10.0) -> Sequence[AdvertisedOperation]:
-        """Return what the gateway offers."""
-        document = strict_cbor.load(self.perform("node.inspect", what=DataDescriptor(), timeout_s=timeout_s).data)
-        if not isinstance(document, dict):
-            raise OperationFailed(AnswerCode.FUNCTION_FAILED, "the gateway does not describe itself as a map")
-        found = [
-            AdvertisedOperation(
-                each["operation"],
-                each["node"],
-                descriptor(each["inputs"]),
-                descriptor(each["outputs"]),
-                each["provider"],
-                each["idempotent"],
-            )
-            for each in document["operations"]
-        ]
+        """Return what the gateway offers, and what gateways can do that it asks."""
+        data = self.perform("node.inspect", what=DataDescriptor(), timeout_s=timeout_s).data
+        try:
+            found = read_document(data)
+        except Malformed as malformed:
+            raise OperationFailed(AnswerCode.FUNCTION_FAILED, str(malformed)) from malformed
         self._listed = {each.operation: each for each in found}
         return found
 

@@ -7,13 +7,12 @@ import struct
 import time
 from collections.abc import Callable, Mapping
 
+from reconciler.bus.advertised import AdvertisedOperation, inspect_document
 from reconciler.bus.local_storage import ItemStore, StorageFull, StorageUnusable
 from reconciler.bus.node import Invocation, OfferedOperation, OperationNode, Perform
-from reconciler.devices import strict_cbor
 from reconciler.model import Bucket, ValueDescriptor, ValueElement
 from reconciler.operations.codes import AnswerCode, OperationFailed
-from reconciler.operations.descriptors import DataDescriptor, as_array, value_of
-from reconciler.operations.limits import VERSION
+from reconciler.operations.descriptors import DataDescriptor, value_of
 from reconciler.operations.resolution import Capability
 
 INSPECT = "node.inspect"
@@ -25,13 +24,9 @@ def inspect_operation(node: OperationNode) -> dict[str, OfferedOperation]:
     """Return the operation that describes the node."""
 
     async def inspect(_: Invocation) -> bytes:
-        return strict_cbor.dump(
-            {
-                "version": VERSION,
-                "node": node.name,
-                "operations": [_advertised(each) for each in node.capabilities],
-            }
-        )
+        here = [_advertised(each) for each in node.capabilities]
+        names = {each.operation for each in here}
+        return inspect_document(node.name, [*here, *(each for each in node.elsewhere if each.operation not in names)])
 
     outputs = _values("document", ValueElement.BYTES, None)
     return {INSPECT: OfferedOperation(Capability(INSPECT, node.name, NOTHING, outputs, idempotent=True), inspect)}
@@ -106,12 +101,12 @@ def _values(name: str, dtype: ValueElement, *shape: int | None) -> DataDescripto
     return DataDescriptor((ValueDescriptor(name=name, dtype=dtype, shape=shape),))
 
 
-def _advertised(capability: Capability) -> dict[str, object]:
-    return {
-        "operation": capability.operation,
-        "node": capability.node,
-        "inputs": as_array(capability.inputs),
-        "outputs": as_array(capability.outputs),
-        "provider": capability.provider,
-        "idempotent": capability.idempotent,
-    }
+def _advertised(capability: Capability) -> AdvertisedOperation:
+    return AdvertisedOperation(
+        capability.operation,
+        capability.node,
+        capability.inputs,
+        capability.outputs,
+        capability.provider,
+        capability.idempotent,
+    )

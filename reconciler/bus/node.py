@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from reconciler.bus.advertised import AdvertisedOperation
 from reconciler.operations.codes import AnswerCode, OperationFailed
 from reconciler.operations.descriptors import digest, size_mismatch
 from reconciler.operations.limits import DATA_BYTES_MAX, NESTING_MAX
@@ -51,6 +52,7 @@ class OperationNode:
     def __init__(self, name: str) -> None:
         self.server = Server(name)
         self._offered: Mapping[str, OfferedOperation] = {}
+        self.elsewhere: tuple[AdvertisedOperation, ...] = ()  # what gateways can do that this one asks
 
     @property
     def name(self) -> str:

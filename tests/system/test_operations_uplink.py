@@ -46,6 +46,11 @@ def nodes(firmware: None, world: World) -> Iterator[tuple[NodeWorld, NodeWorld]]
         each.stop()
 
 
+def provider(client: OperationClient, operation: str) -> str:
+    found = [each for each in client.operations(timeout_s=WITHIN_S) if each.operation == operation]
+    return ", ".join(f"{each.node}: {each.provider}" for each in found)
+
+
 def refusal(client: OperationClient, operation: str, what: DataDescriptor = WHAT, data: bytes = SAMPLES) -> AnswerCode:
     with pytest.raises(OperationFailed) as failed:
         client.call(operation, data, what=what, timeout_s=4)
@@ -65,6 +70,11 @@ def test_a_request_is_done_where_it_can_be_and_refused_where_nobody_can(nodes: t
         assert in_cloud.call("data.get.vibration", number) == item
         assert client.call("data.get.vibration", number, what=NUMBER) == item
         assert struct.unpack("<4Q", in_cloud.call("data.stat.vibration"))[0] == 1  # stored once, in the cloud
+
+        world = edge.world  # it lists what the cloud can do, so that nobody has to describe the data
+        world.wait_for("the list", lambda: provider(client, "features.rms") == "cloud: rms 1.0.0", within_s=WITHIN_S)
+        assert client.call("features.rms", SAMPLES) == RMS
+        assert provider(client, "node.inspect") == "edge: node"
 
         assert refusal(client, "features.fft") is AnswerCode.NO_SUCH_OPERATION
         volts = DataDescriptor((ValueDescriptor(name="window", dtype=ValueElement.INT16, shape=(2, 3), unit="V"),))

@@ -23,6 +23,7 @@ from reconciler.bus.request_server import RequestServer
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.engine.links import Links
 from reconciler.engine.node.offer import NodeOffer, WantedNode
+from reconciler.engine.node.other_gateways import OtherGateways
 from reconciler.errors import FleetError, Transient
 from reconciler.model import Commit, Desired, GatewayId
 from reconciler.operations.placement import placement_of
@@ -109,7 +110,12 @@ class NodeStation:
         return self.offer.reports
 
     async def run(self) -> None:
-        """Make what is offered equal to what Git wants, until cancelled."""
+        """Make what is offered equal to what Git wants, and learn what others offer, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow_git(), name="operations")
+            group.create_task(OtherGateways(self.node, self._others).run(), name="other gateways")
+
+    async def _follow_git(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), EXPIRE_EVERY_S)
