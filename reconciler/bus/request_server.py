@@ -12,6 +12,7 @@ from functools import partial
 
 from reconciler.bus.data_parts import DataParts
 from reconciler.bus.forwarded_requests import ForwardedRequest, ForwardedRequests, forwarded_call
+from reconciler.bus.local_storage import StorageUnusable
 from reconciler.bus.messages import AskMessage, DoneMessage, PartMessage, TakenMessage, encode, parse, parts
 from reconciler.bus.node import Invocation, OfferedOperation, OperationNode
 from reconciler.devices.errors import Malformed
@@ -132,6 +133,8 @@ class RequestServer:
             done = await work()
         except OperationFailed as failure:
             done = DoneMessage(ask.call, failure.code, self._node.name, 0, failure.why)
+        except StorageUnusable as unusable:
+            done = DoneMessage(ask.call, AnswerCode.STORAGE_FULL, self._node.name, 0, str(unusable))
         finally:
             del self._running[key]
             self._of_client[key[0]] -= 1

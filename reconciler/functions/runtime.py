@@ -142,7 +142,7 @@ class FunctionRuntime:
             await _within(LOAD_S, self._restored(function.module))
             limit_s = function.time_ms / 1000 + GRACE_S
             answer, blobs = await _within(limit_s, self._exchange(header, data, host))
-        except (_ProcessEnded, TimeoutError) as ended:
+        except (_ProcessEnded, OSError) as ended:  # also a timeout, or no process could be started
             await self._end()
             log.warning("function %s ended its process: %s", function.name, _why(ended))
             raise OperationFailed(AnswerCode.FUNCTION_FAILED, _why(ended)) from ended

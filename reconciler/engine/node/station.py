@@ -24,7 +24,7 @@ from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.engine.links import Links
 from reconciler.engine.node.offer import NodeOffer, WantedNode
 from reconciler.engine.node.other_gateways import OtherGateways
-from reconciler.errors import FleetError, Transient
+from reconciler.errors import FleetError, ResourcesExhausted, Transient
 from reconciler.model import Commit, Desired, GatewayId
 from reconciler.operations.placement import placement_of
 from reconciler.report.function_status import FunctionReport
@@ -127,13 +127,21 @@ class NodeStation:
             try:
                 await self._apply(wanted)
             except FleetError as failure:
-                log.warning("operations: %s: %s", failure.reason, failure)
-                self._failure = failure
-                await asyncio.sleep(RETRY_S)  # what could not be read may be there by then
-                self._changed.set()
+                await self._failed(failure)
+            except OSError as error:  # the process for functions can't be started
+                await self._failed(ResourcesExhausted(str(error)))
             else:
                 self._failure, self._applied = None, wanted
+                if _content(self._wanted) != _content(wanted):  # Git has changed meanwhile
+                    self._changed.set()
             self._wake()
+
+    async def _failed(self, failure: FleetError) -> None:
+        log.warning("operations: %s: %s", failure.reason, failure)
+        self._failure = failure
+        self._wake()
+        await asyncio.sleep(RETRY_S)  # what could not be read or started may be there by then
+        self._changed.set()
 
     async def stop(self) -> None:
         """Take no more requests, let calls in progress end, and end the process for functions."""
@@ -143,6 +151,7 @@ class NodeStation:
 
     async def _apply(self, wanted: WantedNode | None) -> None:
         if wanted is None:
+            self.node.forward_to(())
             await self.stop()
             return
         await self.offer.apply(wanted)
