@@ -249,7 +249,7 @@ class MqttLink:
             self._take(device, bytes(payload))
 
     def _take_from_server(self, server: str, what: str, asker: str, payload: bytes) -> None:
-        """Take in a message on a topic `server/<server>/<what>/<asker>`: no other that we read has so many levels."""
+        """Take in a message on a topic `server/<server>/<what>/<asker>`: no other that we read has four levels."""
         if len(payload) > REQUEST_BYTES_MAX:
             return
         if what == "request" and self._on_request is not None:

@@ -16,9 +16,7 @@ from reconciler.functions.runtime import FunctionRuntime, LoadedFunction
 from tests.functions.modules import EXAMPLE, MEMORY_BYTES, Host
 
 SOURCE = EXAMPLE.with_name("peaks.c")
-needs_lld = pytest.mark.skipif(
-    shutil.which("wasm-ld") is None and shutil.which("wasm-ld-14") is None, reason="the package lld is not installed"
-)
+needs_lld = pytest.mark.skipif(shutil.which("wasm-ld") is None, reason="the package lld is not installed")
 
 
 @pytest.fixture(scope="module")
