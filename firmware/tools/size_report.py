@@ -70,8 +70,13 @@ class Symbol:
 def measure(target: Target) -> dict[str, int]:
     """Return the figures of one board: the agent alone, with everything, and what each part adds."""
     text, ram, stack = _measure(target, "agent-alone", "alone")
-    images = (("unsampled", ""), ("unlearned", "sampling"), ("unstaged", "learning"), ("feedforward", "stage"),
-              ("tinyfleet", "recurrent"))
+    images = (
+        ("unsampled", ""),
+        ("unlearned", "sampling"),
+        ("unstaged", "learning"),
+        ("feedforward", "stage"),
+        ("tinyfleet", "recurrent"),
+    )
     sizes = {name: _measure(target, name, "firmware" if name == "tinyfleet" else name) for name, _ in images}
     figures = {
         "text": text,

@@ -486,7 +486,9 @@ def lstm(draw: Draw) -> bytes:
     inputs = [model.tensor([units, depth], s, data=draw.int8((units, depth))) for s in of_inputs]
     loops = [model.tensor([units, units], s, data=draw.int8((units, units))) for s in of_loops]
     largest = float(np.finfo(np.float32).max)
-    biases = [model.tensor([units], min(x_scale * s, largest), kind="INT32", data=draw.biases(units)) for s in of_inputs]
+    biases = [
+        model.tensor([units], min(x_scale * s, largest), kind="INT32", data=draw.biases(units)) for s in of_inputs
+    ]
     hidden = model.state([1, units], scale, zero, "INT8")
     cell = model.state([1, units], 2.0 ** (draw.size(0, 6) - 15))
     gates = [model.tensor([0], 2.0**-12, kind="INT16") for _ in range(4)]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """ONNX models: what onnx2tf makes of one is exact, the program is run safely, and refusals say what to do.
 
-tests/compiler/onnx has a small model (convolution, depthwise convolution, Flatten, Gemm, Softmax) and what onnx2tf 1.29.24
-made of it. `TINYFLEET_ONNX2TF=onnx2tf/bin/onnx2tf` runs the program itself.
+tests/compiler/onnx has a small model (convolution, depthwise convolution, Flatten, Gemm, Softmax) and what onnx2tf
+1.29.24 made of it. `TINYFLEET_ONNX2TF=onnx2tf/bin/onnx2tf` runs the program itself.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def test_a_model_that_onnx2tf_has_quantized_is_exact() -> None:
 
 @pytest.mark.build
 def test_a_pack_is_made_of_the_saved_model(tmp_path: Path) -> None:
-    stand_in = program(tmp_path, f"cmp -s \"$2\" '{MODELS}/small.onnx' && python3 -m zipfile -e '{MODELS}/small.zip' \"$4\"")
+    stand_in = program(
+        tmp_path, f"cmp -s \"$2\" '{MODELS}/small.onnx' && python3 -m zipfile -e '{MODELS}/small.zip' \"$4\""
+    )
     result = make(tmp_path, stand_in)
     assert result.exit_code == 0, result.output
     assert "puts the channels of inputs last" in result.output

@@ -205,9 +205,7 @@ def _check_kept(network: CheckedNetwork, op: ops.Operator, index: int, size: int
     require(not tensor.constant and tensor.elements == size, f"{op.NAME}: its state is a constant or has another size")
 
 
-def _check_arrays(
-    network: CheckedNetwork, op: ops.Svdf | ops.SequenceLstm, x: TensorRecord, y: TensorRecord
-) -> None:
+def _check_arrays(network: CheckedNetwork, op: ops.Svdf | ops.SequenceLstm, x: TensorRecord, y: TensorRecord) -> None:
     for field, size in op.array_bytes(x.dims[3], y.dims[3]).items():
         network.array(getattr(op, field), size, "i1")
 

@@ -329,7 +329,7 @@ def lower_pad(plan: PlanBuilder, node: Node) -> None:
         raise OperatorUnsupported(f"{node.location}: negative padding crops the input: crop it before the model")
     fill = y.zero_point
     if node.name == "PADV2":
-        fill = plan.constant(node, position).ints()[0]
+        fill = plan.constant(node, 2).ints()[0]
     plan.emit(Pad(source, target, fill, fill, *before))
 
 

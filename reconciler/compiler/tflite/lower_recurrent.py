@@ -127,7 +127,9 @@ def lower_lstm(plan: PlanBuilder, node: Node) -> None:
 def _refuse_variants(plan: PlanBuilder, node: Node) -> None:
     for variant, positions in _VARIANTS:
         if any(plan.optional(node, position) is not None for position in positions):
-            raise OperatorUnsupported(f"{node.location}: {variant} are not supported: use a plain LSTM, with four gates only")
+            raise OperatorUnsupported(
+                f"{node.location}: {variant} are not supported: use a plain LSTM, with four gates only"
+            )
     if plan.optional(node, _WEIGHTS) is None:
         raise OperatorUnsupported(
             f"{node.location}: coupled input gates are not supported: use a plain LSTM, with four gates only"

@@ -76,19 +76,14 @@ def with_wide_layers(plan: PlanBuilder, chosen: AbstractSet[int]) -> PlanBuilder
 def _moved(plan: PlanBuilder, new: PlanBuilder, op: Operator, *, wide: bool) -> Operator:
     """Copy the weights of an operator, and return it with their new offsets."""
     channels, depth = plan.values[op.output].dims[3], plan.values[op.input].dims[3]
+    if not isinstance(op, (Convolution, FullyConnected)):
+        return _with_moved_arrays(plan, new, op)
     if isinstance(op, Convolution):
         scales = channels
         taps = channels * op.kernel_h * op.kernel_w * (depth // op.groups if isinstance(op, Conv2D) else 1)
-    elif isinstance(op, FullyConnected):
+    else:
         scales = channels if op.per_channel else 1
         taps = channels * depth
-    elif isinstance(op, Lookup):
-        return replace(op, table=new.blob(_bytes(plan, op.table, 256)))
-    elif isinstance(op, (Svdf, SequenceLstm)):
-        sizes = op.array_bytes(depth, channels)
-        return replace(op, **{name: new.blob(_bytes(plan, getattr(op, name), size)) for name, size in sizes.items()})
-    else:
-        return op
     weights = _read(plan, op.weights, taps, "i1")
     if wide and isinstance(op, Conv2D):
         shape = (op.groups, channels // op.groups, op.kernel_h, op.kernel_w, depth // op.groups)
@@ -109,6 +104,16 @@ def _moved(plan: PlanBuilder, new: PlanBuilder, op: Operator, *, wide: bool) -> 
     if wide and isinstance(moved, DepthwiseConv2D):
         return WideDepthwiseConv2D(*_fields(moved, _band(moved, plan.values[op.output].dims), 0))
     return moved
+
+
+def _with_moved_arrays(plan: PlanBuilder, new: PlanBuilder, op: Operator) -> Operator:
+    """Copy the arrays of an operator without a wide form."""
+    if isinstance(op, Lookup):
+        return replace(op, table=new.blob(_bytes(plan, op.table, 256)))
+    if isinstance(op, (Svdf, SequenceLstm)):
+        sizes = op.array_bytes(plan.values[op.input].dims[3], plan.values[op.output].dims[3])
+        return replace(op, **{name: new.blob(_bytes(plan, getattr(op, name), size)) for name, size in sizes.items()})
+    return op
 
 
 def _fields(op: Convolution, *more: int) -> list[int]:
