@@ -465,12 +465,14 @@ def svdf(draw: Draw) -> bytes:
     w = model.tensor([filters, depth], draw.scales(1), data=draw.int8((filters, depth)))
     spread = draw(st.sampled_from([100, 3000, 32767]))
     rng = np.random.default_rng(draw.size(0, 999))
+    of_time, of_memory = draw.scales(1)[0], float(draw(floats(1e-4, 0.1)))
     time = model.tensor(
-        [filters, size], draw.scales(1), kind="INT16", data=rng.integers(-spread, spread + 1, (filters, size), np.int16)
+        [filters, size], of_time, kind="INT16", data=rng.integers(-spread, spread + 1, (filters, size), np.int16)
     )
     b = model.tensor([units], 0.001, kind="INT32", data=draw.biases(units)) if draw(st.booleans()) else -1
-    memory = model.state([1, filters * size], float(draw(floats(1e-4, 0.1))))
-    y = model.tensor([1, units], draw.scale() * (200.0 if spread > 100 else 1.0), draw.zero())
+    memory = model.state([1, filters * size], of_memory)
+    least = 2 * of_time * of_memory  # of the scales of sums: with a smaller one the builder refuses the model
+    y = model.tensor([1, units], max(least, draw.scale() * (200.0 if spread > 100 else 1.0)), draw.zero())
     model.operator("SVDF", [x, w, time, b, memory], [y], table="SVDFOptions", rank=rank, fusedActivationFunction=1)
     return model.finish([x], [y])
 
