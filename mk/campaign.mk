@@ -17,5 +17,5 @@ attack: setup ## attack the device agent from the link, and find all seeded bugs
 mutate-firmware: setup ## change firmware/src in one place at a time, and expect a test to fail; PARTS=store names files or folders, RESUME=1 continues the last run
 	$(PY) -m firmware.mutate $(PARTS) $(if $(RESUME),--resume)
 
-fuzz: setup ## fuzz frames, messages, envelopes, packs, patches and heatshrink for SECONDS each (60); print the executions of each
+fuzz: setup ## fuzz frames, messages, envelopes, packs, patches, heatshrink, stages and MQTT for SECONDS each (60); print the executions of each
 	$(PY) -m firmware.fuzz --seconds $(SECONDS)

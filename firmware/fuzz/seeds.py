@@ -118,6 +118,16 @@ def _stages() -> Iterator[bytes]:
     yield _records(*((2, encode(question)) for question in (OpenStage(1, bytes(16), bytes(32), bytes(64)),)))
 
 
+def _mqtt() -> Iterator[bytes]:
+    """What a broker sends: to a device that connects, messages of both kinds, and refusals."""
+    admitted, subscribed = bytes.fromhex("20020000"), bytes.fromhex("9003000101")
+    topic = b"\x00\x1btinyfleet/plant/pump-1/down"
+    once = b"\x32\x26" + topic + b"\x00\x07" + b"message"
+    lost = b"\x30\xa4\x01" + topic + bytes(135)
+    yield admitted + subscribed + once + lost + once + bytes.fromhex("40020002 d000")
+    yield bytes.fromhex("20020005") + admitted + bytes.fromhex("9003000180") + admitted + subscribed + once * 6
+
+
 _BENCH: Final = Bench("fuzz")
 _MADE: Final = _BENCH.device("pump-1")
 SEEDS: Final[Mapping[str, Callable[[], Iterator[bytes]]]] = {
@@ -128,6 +138,7 @@ SEEDS: Final[Mapping[str, Callable[[], Iterator[bytes]]]] = {
     "patch": _patches,
     "heatshrink": _heatshrink,
     "stage": _stages,
+    "mqtt": _mqtt,
 }
 
 

@@ -20,7 +20,7 @@ SANITIZERS: Final = "address,undefined"
 GRACE_S: Final = 120
 _HERE: Final = Path(__file__).resolve().parent
 _EXECUTIONS: Final = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
-_MAX_BYTES: Final = {"messages": 8192, "stage": 4096, "pack": 8192, "patch": 8192}
+_MAX_BYTES: Final = {"messages": 8192, "stage": 4096, "pack": 8192, "patch": 8192, "mqtt": 4096}
 _MAX_BYTES_USUALLY: Final = 1024
 
 
@@ -42,7 +42,7 @@ class Fuzzers:
         engine = FIRMWARE / "src" / "engine"
         self._headers = [
             *(FIRMWARE / part for part in ("include", "src", "ports/host", "ports/shared", "fuzz")),
-            *(engine / "portable", third_party / "monocypher"),
+            *(engine / "portable", third_party / "monocypher", FIRMWARE / "network"),
         ]
         stages = sorted((FIRMWARE / "src" / "stage").glob("*.c"))
         engines = [path for part in (".", "portable", "recurrent") for path in sorted((engine / part).glob("*.c"))]
@@ -50,6 +50,7 @@ class Fuzzers:
         ports = [FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent")]
         shared = [_HERE / "any_signature.c", _HERE / "bytes_in_flash.c"]
         shared += [FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "stages")]
+        shared += [FIRMWARE / "network" / "mqtt.c"]
         with locked(folder), ThreadPoolExecutor(WORKERS) as pool:
             objects = list(pool.map(self._compile, [*core_sources(curve=None), *stages, *engines, *ports, *shared]))
             list(pool.map(lambda target: self._link(target, objects), TARGETS))

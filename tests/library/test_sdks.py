@@ -18,6 +18,7 @@ from tests.library.conftest import CONTRACTS, run
 from tests.library.process_device import POWER_CUT, Life, PowerOffError
 
 PREBAKED, FIRST, SECOND = make_pack(1), make_pack(2, inputs=1500), make_pack(3, inputs=3000)
+LARGE = make_pack(9, inputs=4090, vectors=4)
 TOOLCHAINS = {"cortex-m4": "toolchain-arm.cmake", "rv32imac": "toolchain-riscv32.cmake"}
 STEP = 7  # of the flash operations at which the power is cut
 pytestmark = pytest.mark.timeout(240)
@@ -71,10 +72,12 @@ def switch_on(sdk: Sdk, program: Path, flash: Path) -> SwitchOn:
     return lambda cut=0: Life(program, flash, address=sdk.address, cut=cut)
 
 
-def deliver(device: Device, bench: Bench, made: Made, pack: bytes) -> Outcome:
+def deliver(device: Device, bench: Bench, made: Made, pack: bytes) -> tuple[Outcome, int]:
+    """Update the device, and return the outcome and how many blocks were sent twice."""
     before = report_of(device, made)
     work = job(made, bench.install(made, pack, before.sequence + 1), pack, before, block_bytes=1024)
-    return update(device, made, work)[0]
+    outcome, transfer = update(device, made, work)
+    return outcome, transfer.cost.blocks_resent
 
 
 def test_the_example_takes_updates(switch_on: SwitchOn, bench: Bench, made: Made) -> None:
@@ -82,11 +85,12 @@ def test_the_example_takes_updates(switch_on: SwitchOn, bench: Bench, made: Made
         capabilities = ask(life.device, made, ReportKind.CAPABILITIES)
         assert isinstance(capabilities, CapabilitiesBody)
         assert capabilities.updates
-        for pack in (FIRST, SECOND):
-            outcome = deliver(life.device, bench, made, pack)
+        for pack in (FIRST, LARGE):
+            outcome, resent = deliver(life.device, bench, made, pack)
             assert isinstance(outcome, Confirmed), outcome
+            assert resent == 0  # no block is lost between the link and the agent
         report = report_of(life.device, made)
-    assert (report.running, report.other, report.error) == (digest16(SECOND), digest16(FIRST), 0)
+    assert (report.running, report.other, report.error) == (digest16(LARGE), digest16(FIRST), 0)
 
 
 def test_power_cuts_during_an_update(switch_on: SwitchOn, flash: Path, bench: Bench, made: Made) -> None:
@@ -97,7 +101,7 @@ def test_power_cuts_during_an_update(switch_on: SwitchOn, flash: Path, bench: Be
         flash.write_bytes(untouched)
         with switch_on(at) as life:
             try:
-                outcome = deliver(life.device, bench, made, FIRST)
+                outcome, _ = deliver(life.device, bench, made, FIRST)
             except PowerOffError:
                 assert life.ended() == POWER_CUT
             else:
@@ -105,7 +109,7 @@ def test_power_cuts_during_an_update(switch_on: SwitchOn, flash: Path, bench: Be
                 break  # the update needs fewer operations than that
         with switch_on() as life:
             assert report_of(life.device, made).running in {digest16(PREBAKED), digest16(FIRST)}
-            outcome = deliver(life.device, bench, made, SECOND)
+            outcome, _ = deliver(life.device, bench, made, SECOND)
             assert isinstance(outcome, Confirmed), outcome
             assert report_of(life.device, made).running == digest16(SECOND)
         cuts, at = cuts + 1, at + STEP
