@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from firmware.library.contents import OWN, version
@@ -57,3 +58,16 @@ def test_settings_and_partitions_on_the_page_are_those_of_the_example() -> None:
     shown = re.findall(r"^CONFIG_ESP\w+=\w+$", page, re.MULTILINE)
     assert shown
     assert set(shown) <= set((example / "sdkconfig.defaults").read_text().splitlines())
+
+
+def test_the_limits_of_the_device_with_tls_are_those_of_the_budget() -> None:
+    boards = (ROOT / "docs" / "boards.md").read_text(encoding="utf-8")
+    budget = json.loads((ROOT / "firmware" / "budget.json").read_text(encoding="utf-8"))
+    table = boards.partition("| | bytes | limit in `budget.json` |")[2].partition("\n\n")[0]
+    limits = [
+        int(row.rsplit("|", 2)[1].replace(",", ""))
+        for row in table.splitlines()
+        if row.count("|") == 4 and "--" not in row
+    ]
+    assert limits == [budget[f"{name}_network_m4"] for name in ("text", "ram", "heap")]
+    assert f"budget {budget['text_library_m4']:,}" in PAGE

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import socket
 import ssl
 import struct
+import time
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -20,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from paho.mqtt.client import Client, MQTTMessage
 
 from reconciler.devices.conversation import Answered, Outcome
 from reconciler.devices.link_session import LinkSession
@@ -29,7 +32,7 @@ from reconciler.devices.reports import DeviceReport
 from reconciler.devices.transfer import TransferCost
 from reconciler.model import DeviceId
 from tests.firmware.bench import Bench, Made
-from tests.firmware.talk import job
+from tests.firmware.talk import ANSWER_S, job
 
 WAIT_S = 60.0
 SETTINGS_AT = 1 << 20  # behind the part of flash that belongs to tinyfleet
@@ -82,6 +85,44 @@ async def deliver(link: MqttLink, bench: Bench, made: Made, pack: bytes) -> tupl
         return await session.update(work)
     finally:
         running.cancel()
+
+
+class DeviceBehindBroker:
+    """A device whose messages a client of the broker carries, one conversation step at a time (talk.py)."""
+
+    def __init__(self, client: Client, fleet: str, name: str) -> None:
+        self._client, self._topic = client, f"tinyfleet/{fleet}/{name}"
+        self._heard: queue.Queue[bytes] = queue.Queue()
+        self._present: queue.Queue[bytes] = queue.Queue()
+        client.on_message = self._on_message
+        client.subscribe([(f"{self._topic}/up", 1), (f"{self._topic}/presence", 1)])
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        into = self._heard if message.topic.endswith("/up") else self._present
+        into.put(bytes(message.payload))
+
+    def await_presence(self) -> None:
+        """Wait until the device has connected, again or for the first time."""
+        while self._present.get(timeout=WAIT_S) != b"1":
+            pass
+
+    def say(self, message: bytes) -> None:
+        self._client.publish(f"{self._topic}/down", message, qos=1).wait_for_publish(WAIT_S)
+
+    def ask(self, message: bytes) -> bytes | None:
+        while not self._heard.empty():  # reports that nobody asked for, and late answers
+            self._heard.get_nowait()
+        self.say(message)
+        return self.hear()
+
+    def hear(self) -> bytes | None:
+        try:
+            return self._heard.get(timeout=ANSWER_S)
+        except queue.Empty:
+            return None
+
+    def let_pass(self, seconds: float) -> None:
+        time.sleep(seconds)  # the gateway polls at this pace; there is no event to wait for
 
 
 class TlsServer:

@@ -14,14 +14,24 @@ import pytest
 from firmware.network.build import build
 from firmware.tools.size_report import read_symbols
 from reconciler.devices.conversation import Confirmed
+from reconciler.devices.messages import Have, Missing
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
 from reconciler.model import DeviceId
 from tests import mosquitto
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.board import MPS2_AN386, Board, write_flash_file
 from tests.firmware.broker import Authority, Broker
-from tests.firmware.network_board import NETWORK, SETTINGS_AT, Credentials, Packets, TlsServer, deliver, settings
-from tests.firmware.talk import digest16
+from tests.firmware.network_board import (
+    NETWORK,
+    SETTINGS_AT,
+    Credentials,
+    DeviceBehindBroker,
+    Packets,
+    TlsServer,
+    deliver,
+    settings,
+)
+from tests.firmware.talk import digest16, first_blocks, job, question, report_of, update
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(240)]
 PREBAKED = make_pack(1)
@@ -110,6 +120,28 @@ def test_an_update_over_tls(switch_on: SwitchOn, own: Credentials, bench: Bench,
     budget = json.loads(BUDGET.read_text())
     assert 500 < stack <= budget["stack_network_m4"], f"{stack} bytes of stack"
     assert 5000 < len(heap.rstrip(b"\0")) <= budget["heap_network_m4"], f"{len(heap.rstrip(bytes(1)))} bytes of heap"
+
+
+def test_a_kill_during_a_transfer_resumes_over_tls(
+    switch_on: SwitchOn, own: Credentials, bench: Bench, made: Made, broker: Broker
+) -> None:
+    client = broker.client()
+    device = DeviceBehindBroker(client, bench.fleet, made.name)
+    with switch_on(own, broker.port) as board:
+        device.await_presence()
+        work = job(made, bench.install(made, LARGE, 1), LARGE, report_of(device, made), block_bytes=1024)
+        half = work.blocks // 2
+        first_blocks(device, work, half)
+        assert question(device, Missing(work.transfer)) == Have(work.transfer, half, b"")
+
+        board.kill()
+        board.start()
+
+        device.await_presence()
+        outcome, transfer = update(device, made, work)
+    mosquitto.disconnect(client)
+    assert isinstance(outcome, Confirmed), outcome
+    assert transfer.cost.blocks_sent <= work.blocks - half + 1
 
 
 def test_it_connects_again_when_the_broker_returns(

@@ -52,9 +52,14 @@ bool lan9118_start(const uint8_t mac[6])
     return true;
 }
 
+bool lan9118_has_frame(void)
+{
+    return (RX_FIFO >> 16 & 0xFFu) != 0;
+}
+
 size_t lan9118_waiting(void)
 {
-    if ((RX_FIFO >> 16 & 0xFFu) == 0) {
+    if (!lan9118_has_frame()) {
         return 0;
     }
     const size_t length = RX_STATUS >> 16 & 0x3FFFu;

@@ -12,6 +12,8 @@
 /* Switch it on. False: there is none at its address. */
 bool lan9118_start(const uint8_t mac[6]);
 
+bool lan9118_has_frame(void);
+
 /* Length of the frame that waits, without its checksum; 0: none. It must be read. */
 size_t lan9118_waiting(void);
 /* Read the frame that waits, length bytes of it, to a word-aligned buffer that has a whole number of words. NULL: drop it. */
