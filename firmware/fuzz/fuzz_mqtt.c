@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a broker sends to the MQTT client of firmware/network, in pieces of any size, to a device that is sometimes busy. Each
+/* What a broker sends to the MQTT client of firmware/network/mqtt, in pieces of any size, to a device that is sometimes busy. Each
  * message that it takes is within what has arrived, and is taken once. */
 #include "fuzz.h"
 #include "mqtt.h"

@@ -42,7 +42,7 @@ class Fuzzers:
         engine = FIRMWARE / "src" / "engine"
         self._headers = [
             *(FIRMWARE / part for part in ("include", "src", "ports/host", "ports/shared", "fuzz")),
-            *(engine / "portable", third_party / "monocypher", FIRMWARE / "network"),
+            *(engine / "portable", third_party / "monocypher", FIRMWARE / "network" / "mqtt"),
         ]
         stages = sorted((FIRMWARE / "src" / "stage").glob("*.c"))
         engines = [path for part in (".", "portable", "recurrent") for path in sorted((engine / part).glob("*.c"))]
@@ -50,7 +50,7 @@ class Fuzzers:
         ports = [FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent")]
         shared = [_HERE / "any_signature.c", _HERE / "bytes_in_flash.c"]
         shared += [FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "stages")]
-        shared += [FIRMWARE / "network" / "mqtt.c"]
+        shared += [FIRMWARE / "network" / "mqtt" / "mqtt.c"]
         with locked(folder), ThreadPoolExecutor(WORKERS) as pool:
             objects = list(pool.map(self._compile, [*core_sources(curve=None), *stages, *engines, *ports, *shared]))
             list(pool.map(lambda target: self._link(target, objects), TARGETS))

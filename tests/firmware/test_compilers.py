@@ -14,11 +14,12 @@ from tests.firmware.conftest import build
 ENGINE = FIRMWARE / "src" / "engine"
 HEADERS = [
     *(FIRMWARE / part for part in ("include", "src", "ports/host", "ports/shared", "powercut", "attack", "fuzz")),
+    FIRMWARE / "network" / "mqtt",
     ENGINE / "portable",
 ]
 SOURCES = sorted(
     path
-    for folder in ("src", "ports/host", "ports/shared", "powercut", "attack", "fuzz", "tests")
+    for folder in ("src", "ports/host", "ports/shared", "powercut", "attack", "fuzz", "network/mqtt", "tests")
     for path in (FIRMWARE / folder).rglob("*.c")
     if path.parent.name not in {"dsp", "vdev"}  # for another core; with the system's headers
 )

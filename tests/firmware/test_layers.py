@@ -13,7 +13,7 @@ import pytest
 from tests.firmware.conftest import FIRMWARE, build
 
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
-ROOTS = ("src", "include", "ports", "runner", "powercut", "attack", "fuzz", "tests")
+ROOTS = ("src", "include", "ports", "runner", "powercut", "attack", "fuzz", "network/mqtt", "tests")
 # Each folder of src/ uses those before it. The engines use none of them: they only see include/.
 FOLDERS = (
     "codec",
