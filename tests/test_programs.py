@@ -29,6 +29,7 @@ NOT_NEEDED = {
     "gh": "on a forge's machine; tests have a substitute",
     "node": "for the WebAssembly build of MicroPython; in tests that are skipped if it is missing",
     "npm": "for `make micropython-wasm`",
+    "podman": "in a test that is skipped if it is missing",
     "prometheus": "for `make test-monitoring`, which reports that it is missing",
     "promtool": "for `make test-monitoring`; a test that is skipped if it is missing",
     "sudo": "optional",

@@ -14,7 +14,7 @@ version=$(dpkg-deb --field "$deb" Version) architecture=$(dpkg-deb --field "$deb
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$here" log -1 --format=%ct 2>/dev/null || echo 0)}
 
 root=$(mktemp -d)
-# debootstrap unmounts these unless it is killed. Nothing may be removed while they are mounted.
+# All are unmounted by now unless a step was killed. Nothing may be removed while they are mounted.
 cleanup() { umount --quiet "$root/proc" "$root/sys" 2>/dev/null || true; rm -rf --one-file-system "$root"; }
 trap cleanup EXIT
 chmod 755 "$root"  # it becomes / of the image
@@ -24,15 +24,21 @@ debootstrap --variant=minbase --include="$packages" "$suite" "$root" "$mirror" >
   || { tail "$root.log" >&2; exit 1; }
 rm -f "$root.log"
 cp "$deb" "$root/tinyfleet.deb"
+mount -t proc proc "$root/proc"  # the package's scripts need it
 env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive chroot "$root" dpkg --install /tinyfleet.deb >/dev/null
+umount "$root/proc"
 rm "$root/tinyfleet.deb"
 
 name=tinyfleet_${version}_$architecture
 mkdir -p "$output"
 chroot "$root" dpkg-query --show --showformat '${Package}=${Version}\n' | LC_ALL=C sort >"$output/$name.packages"
-if [[ -n ${LOCK:-} ]]; then diff "$LOCK" "$output/$name.packages" >&2 || { echo "image: other versions than in $LOCK" >&2; exit 1; }; fi
+if [[ -n ${LOCK:-} && $(<"$LOCK") != "$(<"$output/$name.packages")" ]]; then
+  grep --line-regexp --invert-match --file="$LOCK" "$output/$name.packages" >&2 || true
+  echo "image: other versions than in $LOCK" >&2
+  exit 1
+fi
 
-if findmnt --noheadings --raw --output TARGET | grep --quiet "^$root/"; then echo "image: $root has mounts" >&2; exit 1; fi
+if grep --quiet " $root/" /proc/mounts; then echo "image: $root has mounts" >&2; exit 1; fi
 # What a running gateway does not read, and what differs from one build to the next.
 rm -rf --one-file-system "$root"/var/cache/* "$root"/var/lib/apt/lists/* "$root"/var/log/* "$root"/tmp/* "$root"/dev/* "$root"/proc/* "$root"/sys/*
 find "$root/usr/share/doc" -type f ! -name copyright -delete

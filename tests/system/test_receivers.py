@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real daemon tells a chat and a forge what becomes of commits."""
+"""A real daemon tells a chat, a forge and a collector of traces what becomes of commits."""
 
 from __future__ import annotations
 
@@ -18,9 +18,17 @@ def statuses(receiver: Receiver, commit: str) -> list[tuple[str, str]]:
     return [(each.document["state"], each.document["description"]) for each in got]
 
 
-def test_the_outcome_of_each_commit_reaches_forge_and_chat(site: Site) -> None:
-    forge, chat, folder = Receiver(), Receiver(), site.world.folder
-    with forge.served() as forge_url, chat.served() as chat_url:
+def spans(collector: Receiver, commit: str) -> dict[str, int]:
+    """Return the status of the spans of a commit, by name."""
+    with collector.taken.mutex:
+        sent = [each.document["resourceSpans"][0]["scopeSpans"][0]["spans"] for each in collector.taken.queue]
+    found = [span for batch in sent for span in batch if span["traceId"] == commit[:32]]
+    return {span["name"]: span["status"]["code"] for span in found}
+
+
+def test_the_outcome_of_each_commit_reaches_forge_chat_and_collector(site: Site) -> None:
+    forge, chat, collector, folder = Receiver(), Receiver(), Receiver(), site.world.folder
+    with forge.served() as forge_url, chat.served() as chat_url, collector.served() as collector_url:
         for name, content in (("forge.token", "a-token"), ("slack.url", chat_url)):
             (folder / name).touch(mode=0o600)
             (folder / name).write_text(content)
@@ -29,10 +37,15 @@ def test_the_outcome_of_each_commit_reaches_forge_and_chat(site: Site) -> None:
             toml.write(
                 f'url = "{forge_url.removesuffix("/hook")}"\nrepository = "plant/fleet"\ntoken = "forge.token"\n'
             )
+            toml.write(f'[tracing]\nurl = "{collector_url.removesuffix("/hook")}"\n')
         site.start_devices("--fault", "golden=1")
         first = site.world.commit("Begin", site.first_files())
         site.start_gateway()
         site.world.wait_for("success", lambda: "success" in dict(statuses(forge, first)), within_s=WITHIN_S)
+        site.world.wait_for("its trace", lambda: "change" in spans(collector, first), within_s=WITHIN_S)
+        traced = spans(collector, first)
+        assert traced["change"] == 1
+        assert 1 in {code for name, code in traced.items() if name.startswith("deliver ")}
         invalid = site.world.commit("oops", {"rollout.yaml": b"kind: Rollot\n"})
         site.world.wait_for("the mistake", lambda: statuses(forge, invalid), within_s=WITHIN_S)
         ((state, description),) = statuses(forge, invalid)
@@ -41,6 +54,7 @@ def test_the_outcome_of_each_commit_reaches_forge_and_chat(site: Site) -> None:
         bad = site.world.commit("bad", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", BROKEN)})
         site.world.wait_for("the failure", lambda: "failure" in dict(statuses(forge, bad)), within_s=WITHIN_S)
         assert [state for state, _ in statuses(forge, bad)][-1] == "failure"
+        site.world.wait_for("its trace", lambda: spans(collector, bad).get("change") == 2, within_s=WITHIN_S)
         for event in ("complete (vibration@1.0.0)", "stopped (vibration@1.1.0)"):
             assert f"rollout vibration: {event}" in chat.taken.get(timeout=WITHIN_S).document["text"]
         site.gateway.stop()
