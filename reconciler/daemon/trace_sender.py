@@ -50,6 +50,7 @@ class ChangeTracer:
         self._seen: str | None = None
         self._tentative = True  # the first commit may have been settled long before this daemon started
         self._deliveries: dict[DeviceId, _Started] = {}
+        self._looked: _Started | None = None
 
     def look(self, commit: str | None, outcomes: list[CommitOutcome], running: Mapping[DeviceId, str]) -> None:
         """Take in the enforced commit, what became of it, and the deliveries that run."""
@@ -64,10 +65,11 @@ class ChangeTracer:
             self._deliveries[device] = _Started(commit or "", self._clock_ns())
         for device in self._deliveries.keys() - running.keys():
             del self._deliveries[device]  # cancelled: another pass wanted something else
+        self._looked = _Started(commit or "", self._clock_ns())
 
     def delivered(self, done: Delivered) -> None:
         """Take in how a delivery ended."""
-        started = self._deliveries.pop(done.device, None)
+        started = self._deliveries.pop(done.device, self._looked)  # a short one began after the last look
         if started is not None and started.commit:
             about = {"tinyfleet.device": done.device, "tinyfleet.outcome": done.message}
             span = ChangeSpan(

@@ -124,8 +124,15 @@ def test_a_change_ends_when_the_next_begins_and_a_cancelled_delivery_is_none(tra
     tracer.look(COMMIT, [PENDING], RUNNING)
     tracer.look(NEXT, [], {})
     assert [(span.name, span.message) for span in tracer.ended] == [("change", "replaced by another commit")]
-    tracer.delivered(Delivered(PUMP, "pump-1: forest@2", Lost("cancelled")))
-    assert len(tracer.ended) == 1
+
+
+def test_a_delivery_between_two_looks_begins_at_the_first(tracer: ChangeTracer, clock: Nanoseconds) -> None:
+    clock.now = 100
+    tracer.look(COMMIT, [PENDING], {})
+    clock.now = 150
+    tracer.delivered(Delivered(PUMP, "pump-1: forest@2", Confirmed(report(1))))
+    (span,) = tracer.ended
+    assert (span.commit, span.started_ns, span.ended_ns) == (COMMIT, 100, 150)
 
 
 def test_what_a_collector_refuses_is_sent_again(tracer: ChangeTracer, clock: Nanoseconds) -> None:
