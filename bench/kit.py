@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where models come from: chains, broken links, a rebuild, and a followed alias of a registry.
+"""The kit around a gateway: provenance of models, a followed alias of a registry, alerts with tests, and the image.
 
-    python bench/provenance.py
+    python bench/kit.py
 
 It builds a model of each kind, follows their chains, breaks each link in turn, and builds again in an empty store. Then
-it moves an alias of a recorded MLflow server, and measures the time to the pushed proposal and counts idle commits.
+it moves an alias of a recorded MLflow server, and measures the time to the pushed proposal and counts idle commits. The
+size of the image is printed if `make image` has made one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -22,6 +25,7 @@ from tests.provenance.audited_fleet import RUNS, AuditedFleet, audited_fleet, re
 from tests.provenance.broken_links import BREAKS, Break  # noqa: E402
 
 ALIAS_TO_PROPOSAL_S = 60
+IMAGE_MB = 150
 
 
 def good_links(fleet: AuditedFleet) -> tuple[int, int]:
@@ -38,6 +42,22 @@ def is_found(fleet: AuditedFleet, broken: Break, folder: Path) -> bool:
     copy = fleet.copy(folder)
     broken.apply(copy)
     return tuple(link["link"] for link in copy.broken(broken.device)) == broken.links
+
+
+def tested_rules() -> tuple[int, int]:
+    """Return how many alerts have a unit test that expects them, and of how many."""
+    folder = ROOT / "docs" / "monitoring"
+    groups = yaml.safe_load((folder / "alerts.yml").read_text(encoding="utf-8"))["groups"]
+    rules = {rule["alert"] for group in groups for rule in group["rules"]}
+    tests = yaml.safe_load((folder / "alerts_test.yml").read_text(encoding="utf-8"))["tests"]
+    expected = {each["alertname"] for test in tests for each in test["alert_rule_test"] if each.get("exp_alerts")}
+    return len(rules & expected), len(rules)
+
+
+def image_mb() -> float | None:
+    """Return the size of the largest image in dist/; None: there is none."""
+    sizes = [path.stat().st_size / 1e6 for path in (ROOT / "dist").glob("*.oci.tar")]
+    return max(sizes, default=None)
 
 
 def main() -> int:
@@ -62,7 +82,20 @@ def main() -> int:
     print(f"rebuild_same_digest={int(same)}")
     print(f"alias_to_proposal_s={took:.1f}")
     print(f"idle_commits={idle}")
-    return int(good != links or found != len(BREAKS) or not same or took > ALIAS_TO_PROPOSAL_S or idle > 0)
+    tested, rules = tested_rules()
+    print(f"rules_tested={tested}/{rules}")
+    size = image_mb()
+    print(f"image_mb={size:.0f}" if size is not None else "image_mb is not measured: run `make image`")
+    missed = (
+        good != links,
+        found != len(BREAKS),
+        not same,
+        took > ALIAS_TO_PROPOSAL_S,
+        idle > 0,
+        tested != rules,
+        size is not None and size > IMAGE_MB,
+    )
+    return int(any(missed))
 
 
 if __name__ == "__main__":
