@@ -23,6 +23,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHOWN = 12  # digits of a commit or digest that name a version
 
 SCHEMES: Final = ("mlflow", "hf", "oci")
+STORE_SCHEMES: Final = ("https", "s3", "gs", "az", "abfs")  # where a registry may say that a file is
 
 
 class AddressInvalid(Invalid):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from reconciler.registries.addresses import MlflowFile
+from reconciler.registries.addresses import STORE_SCHEMES, MlflowFile
 from reconciler.registries.web import RegistryUnavailable, base_url, get
 
 _API = "api/2.0/mlflow"
@@ -32,6 +32,10 @@ def fetch(file: MlflowFile, max_bytes: int) -> bytes | str:
     found = _ask(file, "model-versions/get-download-uri", {"name": file.model, "version": version_of(file)})
     place = str(found.get("artifact_uri", "")).rstrip("/")
     if not place.startswith(_PROXIED):
+        if place.partition("://")[0] not in STORE_SCHEMES:  # a folder of the server would be read on this machine
+            raise RegistryUnavailable(
+                f"{file}: the server does not hand out its artifacts: run it with --serve-artifacts"
+            )
         return f"{place}/{file.file}"
     path = urlsplit(place).path.lstrip("/")
     url = f"{base_url(file.host)}/{_API}-artifacts/artifacts/{quote(f'{path}/{file.file}')}"

@@ -11,12 +11,13 @@ from typing import Final
 
 import yaml
 
+from reconciler.registries.addresses import STORE_SCHEMES
+
 LFS_START: Final = b"version https://git-lfs.github.com/spec/"
 LFS_MAX_BYTES: Final = 1024  # a pointer is a few lines
 LFS_CONFIG: Final = ".lfsconfig"
 DVC_SUFFIX: Final = ".dvc"
 DVC_CONFIG: Final = ".dvc/config"
-DVC_SCHEMES: Final = ("https", "s3", "gs", "az", "abfs")
 
 _LFS = re.compile(rb"^oid sha256:([0-9a-f]{64})\nsize (\d{1,15})$", re.MULTILINE)
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -63,7 +64,7 @@ def dvc_url(config: bytes | None, md5: str) -> str | None:
     sections = _sections(config)
     remote = sections.get("core", {}).get("remote", "")
     url = sections.get(f"'remote \"{remote}\"'", {}).get("url", "").rstrip("/")
-    fetched = url.partition("://")[0] in DVC_SCHEMES
+    fetched = url.partition("://")[0] in STORE_SCHEMES
     return f"{url}/files/md5/{md5[:2]}/{md5[2:]}" if fetched else None
 
 

@@ -19,6 +19,7 @@ class RecordedMlflow:
     def __init__(self) -> None:
         self.moved = False
         self.down = False
+        self.artifacts: str | None = None  # stands for the place in the recording
         self.requests: list[str] = []
         self.authorizations: set[str | None] = set()
         self._parts: tuple[dict[str, tuple[int, bytes]], ...] = ({}, {})
@@ -35,6 +36,8 @@ class RecordedMlflow:
         self.requests.append(path)
         if self.down:
             return 503, b"down for maintenance"
+        if self.artifacts is not None and "get-download-uri" in path:
+            return 200, json.dumps({"artifact_uri": self.artifacts}).encode()
         if self.moved and path in self._parts[1]:
             return self._parts[1][path]
         return self._parts[0].get(path, (501, f"not recorded: {path}".encode()))

@@ -54,6 +54,19 @@ def test_what_is_missing_is_named_and_tried_again(host: str, address: str, messa
         from_url(f"mlflow://{host}/{address}")
 
 
+@pytest.mark.parametrize("place", ["file:///etc", "/etc", "sftp://host/x", "memory://x", ""])
+def test_a_server_can_t_point_to_files_of_this_machine(server: RecordedMlflow, host: str, place: str) -> None:
+    server.artifacts = place
+    with pytest.raises(RegistryUnavailable, match="--serve-artifacts"):
+        from_url(f"mlflow://{host}/pump-vibration/1/passwd")
+
+
+def test_a_server_can_name_a_bucket(server: RecordedMlflow, host: str) -> None:
+    server.artifacts = "s3://bucket/1/model"
+    found = client.fetch(parse(f"mlflow://{host}/pump-vibration/1/model.tflite"), None, 100)
+    assert found == "s3://bucket/1/model/model.tflite"
+
+
 def test_credentials_go_only_to_the_server_that_they_are_for(
     server: RecordedMlflow, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
