@@ -2,7 +2,7 @@
 # The device agent: the Linux port and the boards, with their sizes held to firmware/budget.json.
 FIRMWARE_PRESETS := host mps2-an386 riscv32-virt nrf51-microbit stm32l4
 
-.PHONY: firmware firmware-host firmware-clean
+.PHONY: firmware firmware-host firmware-clean board-images
 firmware: setup ## build the device agent for all ports; print code, RAM and stack of the boards
 	@mkdir -p firmware/build; set -e; cd firmware; for preset in $(FIRMWARE_PRESETS); do \
 	  exec 9>build/.$$preset.lock; flock 9; \
@@ -13,6 +13,9 @@ firmware: setup ## build the device agent for all ports; print code, RAM and sta
 	@$(PY) -m firmware.network.build
 	@$(PY) -m firmware.library.example
 	@$(PY) -m firmware.tools.size_report
+
+board-images: firmware ## write board-check and the firmware of each board as Intel HEX into firmware/build/images
+	@$(PY) -m firmware.tools.board_images
 
 firmware-host: setup ## build the device agent for Linux: library and virtual devices
 	@cd firmware && cmake --preset host -DPython3_EXECUTABLE=$(CURDIR)/$(PY) >/dev/null && cmake --build --preset host

@@ -17,6 +17,8 @@ from firmware.chips.flash_array import FlashArray
 
 PASS_US: Final = 50  # between two reads of the timer, or two looks for a reason to sleep
 
+START_US: Final = 10_000  # from a reset to the first instruction
+
 
 class Cause(enum.Enum):
     """Why the chip starts."""

@@ -16,7 +16,7 @@ from typing import Final
 import unicorn
 from unicorn import arm_const as arm
 
-from firmware.chips.chip import PASS_US, Cause, Chip
+from firmware.chips.chip import PASS_US, START_US, Cause, Chip
 
 _NMI: Final = 2
 _HARD_FAULT: Final = 3
@@ -120,6 +120,7 @@ class CortexM:
         self.asleep = self._nmi = self._fault = self._leaving = self._wants_reset = False
         self._waited = self._hangs = False
         self._reads, self._reported = 0, None
+        chip.now_us += START_US
         chip.reset(cause)
 
     def _run(self) -> None:

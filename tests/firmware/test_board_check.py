@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from intelhex import IntelHex
 
+from firmware.chips.elf import read_segments
+from firmware.tools import board_check
+from firmware.tools.board_images import write_images
 from tests.firmware.board import Board, Machine, write_flash_file
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(120)]
@@ -64,6 +68,40 @@ def test_resets_and_leaves_a_note(board: Board, letter: str) -> None:
     assert hear(board, 1) == b"F"
     assert command(board, "r") == "!", "the note is taken once"
     assert command(board, "k") == "k"
+
+
+def test_the_script_for_owners_of_a_board(board: Board) -> None:
+    """It plays the same commands, and its form says which of them a board answers otherwise."""
+    steps = [step for step in board_check.STEPS if step.send != b"s" or board.machine.has_watchdog]
+    results = list(board_check.check(UartLine(board), steps))
+    assert [result.step.shows for result in results if not result.good] == []
+    wrong = board_check.Result(board_check.Step(b"e", b"-", "refuses an erase"), b"+")
+    shown = board_check.form("some-port", [*results, wrong])
+    assert shown.count("| yes | as expected |") == len(steps)
+    assert "| refuses an erase | NO | b'+' |" in shown
+
+
+class UartLine:
+    """The UART of an emulated board as a serial port."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def write(self, data: bytes, /) -> None:
+        self._board.uart.sendall(data)
+
+    def read(self, count: int, /) -> bytes:
+        return hear(self._board, count)
+
+
+def test_images_have_what_the_elf_files_have(board_elf: Path, machine: Machine, tmp_path: Path) -> None:
+    files = write_images(board_elf.parent, machine.name, tmp_path)
+    assert [file.name for file in files] == [f"{machine.name}-{name}.hex" for name in ("board-check", "tinyfleet")]
+    for file, elf in zip(files, (board_elf.with_name("board-check.elf"), board_elf), strict=True):
+        image = IntelHex(str(file))
+        assert {
+            at: image.tobinstr(start=at, size=len(data)) for at, data in read_segments(elf).items()
+        } == read_segments(elf)
 
 
 def test_no_byte_is_lost_in_a_burst(board: Board) -> None:
