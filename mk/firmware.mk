@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The device agent: the Linux port and the boards, with their sizes held to firmware/budget.json.
-FIRMWARE_PRESETS := host mps2-an386 riscv32-virt nrf51-microbit stm32l4
+FIRMWARE_PRESETS := host mps2-an386 riscv32-virt nrf51-microbit nrf52840 stm32l4
 
 .PHONY: firmware firmware-host firmware-clean board-images
 firmware: setup ## build the device agent for all ports; print code, RAM and stack of the boards

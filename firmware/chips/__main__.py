@@ -116,7 +116,8 @@ def main() -> None:
     parser.add_argument("--uart", required=True, help="fd=NUMBER of a connected socket, or path=NAME to listen on")
     parser.add_argument("--control", type=int, required=True, help="file descriptor of the control connection")
     given = parser.parse_args()
-    core = make(given.chip, given.elf, {given.flash_address: given.flash.read_bytes()})
+    contents = given.flash.read_bytes().rstrip(b"\xff")  # a file of a larger flash is erased behind what the chip has
+    core = make(given.chip, given.elf, {given.flash_address: contents})
     how, _, where = given.uart.partition("=")
     if how == "path":
         line = socket.socket(socket.AF_UNIX)

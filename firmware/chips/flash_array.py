@@ -23,6 +23,7 @@ class Torn(enum.Enum):
     COMPLETE = "as after the operation"
     WEAK = "reads as erased, refuses to be programmed"
     UNREADABLE = "refuses to be read"
+    MIXED = "each bit is the old or the new one"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class FlashArray:
 
     def load(self, offset: int, contents: bytes) -> None:
         """Put contents there as a programmer does, without an operation. Units that hold only FF count as erased."""
+        if not 0 <= offset <= self.shape.size_bytes - len(contents):
+            raise ValueError(f"{len(contents)} bytes at {offset:#x} exceed the flash of {self.shape.size_bytes} bytes")
         ctypes.memmove(ctypes.byref(self.memory, offset), contents, len(contents))
         unit = self.shape.write_bytes
         blank = bytes([ERASED]) * unit
@@ -117,6 +120,10 @@ class FlashArray:
             case Torn.WEAK:
                 self._set(offset, blank, programmed=False)
                 self.weak.add(offset)
+            case Torn.MIXED:
+                old, new = (int.from_bytes(each, "little") for each in (self.read(offset, unit), contents))
+                mask = self.chance.getrandbits(8 * unit)
+                self._set(offset, (old & mask | new & ~mask).to_bytes(unit, "little"), programmed=True)
             case Torn.UNREADABLE:
                 self._set(offset, self.chance.randbytes(unit), programmed=True)
                 self.unreadable.add(offset)

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from firmware.chips import stm32l4
+from firmware.chips import nrf52840, stm32l4
 from firmware.chips.chip import Chip
 from firmware.chips.cortex_m import CortexM
 from firmware.chips.elf import read_segments
 
-CHIPS: Final[dict[str, tuple[Callable[[int], Chip], int]]] = {"stm32l4": (stm32l4.Stm32L4, stm32l4.CPU)}
+CHIPS: Final[dict[str, tuple[Callable[[int], Chip], int]]] = {
+    "nrf52840": (nrf52840.Nrf52840, nrf52840.CPU),
+    "stm32l4": (stm32l4.Stm32L4, stm32l4.CPU),
+}
 
 
 def make(name: str, elf: Path, contents: dict[int, bytes], seed: int = 0) -> CortexM:

@@ -14,7 +14,7 @@ from firmware.chips.build import build, driver_bugs, mutant
 from firmware.chips.campaign import Board, Campaign, Cut, UpdateFailedError
 from firmware.powercut.driver import FIRMWARE, Bug
 
-PROVISIONED: Final = {"stm32l4": 0x08040000}
+PROVISIONED: Final = {"nrf52840": 0x40000, "stm32l4": 0x08040000}
 _FOLDER: Final = FIRMWARE / "build" / "chips"
 _HUNTING_STEP: Final = 31
 

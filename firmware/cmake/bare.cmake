@@ -2,12 +2,17 @@
 # A board without an operating system: one ELF file, no C library. The linker script has the name of the port.
 set(BARE ${CMAKE_CURRENT_SOURCE_DIR}/ports/bare)
 set(PORT ${CMAKE_CURRENT_SOURCE_DIR}/ports/${TF_PORT})
+if(TF_DRIVERS) # a folder in ports that boards with related chips share
+  set(DRIVERS_FOLDER ports/${TF_DRIVERS})
+  file(GLOB DRIVERS CONFIGURE_DEPENDS ${DRIVERS_FOLDER}/*.c)
+endif()
 file(GLOB BARE_SOURCES CONFIGURE_DEPENDS ports/bare/*.c ports/shared/*.c ports/${TF_PORT}/*.c)
+list(APPEND BARE_SOURCES ${DRIVERS})
 
 function(add_firmware target name)
   add_executable(${target} ${ARGN})
   set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name} SUFFIX .elf)
-  target_include_directories(${target} PRIVATE ${BARE} ${PORT} ports/shared include)
+  target_include_directories(${target} PRIVATE ${BARE} ${PORT} ${DRIVERS_FOLDER} ports/shared include)
   target_link_options(${target} PRIVATE
     -nostdlib -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map=${CMAKE_BINARY_DIR}/${name}.map
     -L${BARE} -T ${PORT}/${TF_PORT}.ld)
@@ -53,7 +58,7 @@ add_firmware(alone agent-alone ${ALONE_SOURCES})
 target_link_libraries(alone PRIVATE strict core third_party gcc)
 # The board without the agent: the first test of a new port.
 file(GLOB CHECK_SOURCES CONFIGURE_DEPENDS ports/bare/check/*.c ports/${TF_PORT}/*.c)
-add_firmware(board-check board-check ${CHECK_SOURCES} ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
+add_firmware(board-check board-check ${CHECK_SOURCES} ${DRIVERS} ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
 target_link_libraries(board-check PRIVATE strict gcc)
 # Two programs that count instructions, for boards whose emulator does: their runner/<port>.c says how. Built only on request, so
 # that the call graphs in the build are those of the firmware.

@@ -55,6 +55,7 @@ TARGETS = (
         ("uart_receive_handler", "timer_handler", "fault_handler", "nmi_handler"),
         36,
     ),
+    Target("nrf52", "nrf52840", "arm-none-eabi-", ("uart_receive_handler", "timer_handler", "fault_handler"), 36),
     Target("rv32", "riscv32-virt", "riscv64-unknown-elf-", ("trap_handler",), 0),
 )
 

@@ -82,7 +82,16 @@ STM32L4 = Machine(
     flash_address=0x08040000,
     is_model=True,
 )
-MACHINES = (MPS2_AN386, RISCV32_VIRT, NRF51_MICROBIT, STM32L4)
+NRF52840 = Machine(
+    name="nrf52840",
+    emulator=(sys.executable, "-m", "firmware.chips", "nrf52840", "{elf}", "{flash}", "--flash-address", "0x40000"),
+    flash_file_bytes=0xC0000,
+    binutils="arm-none-eabi-",
+    stack_budget="stack_nrf52",
+    flash_address=0x40000,
+    is_model=True,
+)
+MACHINES = (MPS2_AN386, RISCV32_VIRT, NRF51_MICROBIT, STM32L4, NRF52840)
 
 
 def write_flash_file(machine: Machine, path: Path, contents: dict[int, bytes]) -> None:

@@ -31,7 +31,13 @@ pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
 ADDRESS = 7
 PATIENT = RetryPolicy(silences=600)  # an emulator may have to wait for the processor
 PREBAKED, OLD, NEW = make_pack(1), make_pack(2, inputs=1500), make_pack(3, inputs=3000)
-SLOT_BYTES = {"mps2-an386": 0x40000, "riscv32-virt": 0x80000, "nrf51-microbit": 0x10000, "stm32l4": 0x40000}
+SLOT_BYTES = {
+    "mps2-an386": 0x40000,
+    "riscv32-virt": 0x80000,
+    "nrf51-microbit": 0x10000,
+    "stm32l4": 0x40000,
+    "nrf52840": 0x40000,
+}
 MakeBoard = Callable[[bytes], Board]
 BUDGET = Path(__file__).resolve().parents[2] / "firmware" / "budget.json"
 

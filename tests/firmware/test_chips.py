@@ -12,11 +12,12 @@ from firmware.chips.build import driver_bugs
 from firmware.chips.campaign import Board, Campaign
 from firmware.chips.elf import read_segments
 from firmware.chips.flash_array import Cells, FlashArray, Torn
-from firmware.chips.powercut import board, cuts, hunt
+from firmware.chips.nrf52840 import Nrf52840
+from firmware.chips.powercut import PROVISIONED, board, cuts, hunt
 from firmware.chips.stm32l4 import Stm32L4
 from tests.firmware.conftest import build
 
-SHORT_STEP = 300
+SHORT_CUTS = 5
 KEYR, SR, CR, ECCR = 0x40022008, 0x40022010, 0x40022014, 0x40022018
 ACR = 0x40022000
 PG, PER, STRT, LOCK = 1, 2, 1 << 16, 1 << 31
@@ -38,6 +39,11 @@ def program(chip: Stm32L4, offset: int, low: int, high: int) -> int:
     chip.store(CR, PG)
     chip.store_flash(offset, 4, low)
     chip.store_flash(offset + 4, 4, high)
+    return wait(chip)
+
+
+def wait(chip: Stm32L4) -> int:
+    """Ask until the controller is no longer busy, and return the errors."""
     while (status := chip.load(SR)) & 1 << 16:
         pass
     return status
@@ -59,7 +65,8 @@ def test_an_erase_makes_its_page_blank_and_no_other(chip: Stm32L4) -> None:
     chip.store(CR, PER | AT // 2048 << 3 | STRT)
     assert chip.flash.read(AT, 2048) == b"\xff" * 2048
     assert {chip.flash.read(at, 4) for at in (AT - 8, AT + 2048)} == {b"\x01\0\0\0"}
-    assert chip.load(SR) & 1 << 16, "busy until someone has waited"
+    assert chip.load(SR) & 1 << 16, "busy"
+    assert wait(chip) == 0
     assert program(chip, AT, 3, 4) == 0
     assert chip.violations == []
 
@@ -123,12 +130,61 @@ def test_a_cut_leaves_what_flash_may_hold(torn: Torn) -> None:
         Torn.UNTOUCHED: (blank, True, False),
         Torn.COMPLETE: (b"12345678", False, False),
         Torn.WEAK: (blank, False, False),
+        Torn.MIXED: (flash.read(16, 8), False, False),
     }
     left = (flash.read(16, 8), flash.is_blank(16), 16 in flash.unreadable)
     assert left == expected[torn] if torn in expected else left[1:] == (False, True)
     flash.power_lost = False
     flash.erase(0)
     assert (flash.read(16, 8), flash.is_blank(16), flash.unreadable) == (blank, True, set())
+
+
+def test_each_bit_of_a_mixture_is_the_old_or_the_new_one() -> None:
+    flash = FlashArray(Cells(4096, 4, 4096, (Torn.MIXED,)), random.Random(1))
+    flash.cut_at = 1
+    flash.program(0, b"\0\0\xff\xff")
+    left = flash.read(0, 4)
+    assert left[2:] == b"\xff\xff"
+    assert 0 < int.from_bytes(left[:2], "little") < 0xFFFF
+
+
+NVMC_READY, NVMC_CONFIG, NVMC_ERASEPAGE = 0x4001E400, 0x4001E504, 0x4001E508
+
+
+def test_nrf52840_clears_bits_and_erases_pages() -> None:
+    chip = Nrf52840()
+    chip.store(NVMC_CONFIG, 1)
+    chip.store_flash(AT, 4, 0x0000FFFF)
+    assert chip.load(NVMC_READY) == 0
+    chip.now_us += 100
+    assert chip.load(NVMC_READY) == 1
+    chip.store_flash(AT, 4, 0x000000FF)
+    assert (chip.flash.read(AT, 4), chip.violations) == (b"\xff\0\0\0", [])
+    chip.now_us += 100
+    chip.store(NVMC_CONFIG, 2)
+    chip.store(NVMC_ERASEPAGE, AT)
+    assert chip.flash.read(AT, 4) == b"\xff" * 4
+    assert chip.violations == []
+
+
+@pytest.mark.parametrize(
+    ("config", "stores", "rule"),
+    [
+        (0, [(AT, 4, 1)], "without WEN"),
+        (2, [(AT, 4, 1)], "without WEN"),
+        (1, [(AT, 2, 1)], "write of 2 bytes"),
+        (1, [(AT, 4, 1), (AT, 4, 2)], "without an erase"),
+        (1, [(AT, 4, 1), (AT + 4, 4, 1)], "while it is busy"),
+    ],
+)
+def test_what_the_manual_of_nrf52840_forbids_is_noted(
+    config: int, stores: list[tuple[int, int, int]], rule: str
+) -> None:
+    chip = Nrf52840()
+    chip.store(NVMC_CONFIG, config)
+    for offset, size, value in stores:
+        chip.store_flash(offset, size, value)
+    assert rule in chip.violations[0]
 
 
 def test_a_torn_erase_leaves_a_mixture() -> None:
@@ -141,6 +197,12 @@ def test_a_torn_erase_leaves_a_mixture() -> None:
     assert 20 < units.count(b"old data") < 120
     assert 20 < units.count(b"\xff" * 8) < 200
     assert len(flash.unreadable) > 20
+
+
+def test_contents_beyond_the_flash_are_refused() -> None:
+    flash = FlashArray(Cells(4096, 8, 2048, tuple(Torn)), random.Random(1))
+    with pytest.raises(ValueError, match="exceed"):
+        flash.load(4090, b"too long")
 
 
 def test_an_elf_file_is_read_as_a_programmer_writes_it() -> None:
@@ -169,10 +231,11 @@ def stm32l4() -> Board:
 
 @pytest.mark.emulator
 @pytest.mark.timeout(600)
-def test_power_cuts_of_linked_firmware_leave_the_old_or_the_new_model(stm32l4: Board) -> None:
-    campaign = Campaign(stm32l4)
+@pytest.mark.parametrize("name", PROVISIONED)
+def test_power_cuts_of_linked_firmware_leave_the_old_or_the_new_model(name: str) -> None:
+    campaign = Campaign(board(name))
     assert campaign.operations > 1000
-    played = list(cuts(campaign, SHORT_STEP))
+    played = list(cuts(campaign, campaign.operations // SHORT_CUTS))
     assert [cut.problem for cut in played] == [None] * len(played)
     assert [cut.cuts for cut in played] == [1] * len(played)
     assert (*campaign.violations, *(violation for cut in played for violation in cut.violations)) == ()

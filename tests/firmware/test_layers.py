@@ -34,6 +34,7 @@ NM = {
     "mps2-an386": "arm-none-eabi-gcc-nm",
     "riscv32-virt": "riscv64-unknown-elf-gcc-nm",
     "nrf51-microbit": "arm-none-eabi-gcc-nm",
+    "nrf52840": "arm-none-eabi-gcc-nm",
     "stm32l4": "arm-none-eabi-gcc-nm",
 }
 

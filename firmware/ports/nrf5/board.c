@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clock, UART, watchdog, sleep and reset of the BBC micro:bit (nRF51822: Cortex-M0 at 16 MHz). */
+/* Clock, UART, watchdog, sleep and reset of nRF51 and nRF52. Their timers run at 16 MHz, whatever the processor does. */
 #include "board.h"
 
+#include "board_config.h"
 #include "fault.h"
 #include "handlers.h"
 #include "receive_ring.h"
 #include "registers.h"
 
-#define PIN_TXD 24u
-#define PIN_RXD 25u
 #define CLOCK_TIMER 0u
 #define CLOCK_PRESCALER 4u /* 1 MHz */
 #define TICK_TIMER 1u

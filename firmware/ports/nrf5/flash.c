@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The last 192 KB of the chip's own flash, behind the firmware. The flash controller only clears bits, and erases pages. */
+/* The chip's own flash behind the firmware. The flash controller only clears bits, and erases pages. The folder of the port
+ * has its geometry. */
 #include <string.h>
 
 #include "board.h"
+#include "board_config.h"
 #include "registers.h"
 
-#define FLASH_BASE 0x10000u
-#define FLASH_BYTES 0x30000u
-#define ERASE_BYTES 1024u
+#define ERASE_BYTES board_geometry.erase_size
 #define WRITE_BYTES 4u
-
-const struct tf_geometry board_geometry = {
-    .erase_size = ERASE_BYTES,
-    .write_size = WRITE_BYTES,
-    .provisioned = { 0x00000, 0x6000, 0 },
-    .journal = { { 0x06000, 0x1000, 0 }, { 0x07000, 0x1000, 0 } },
-    .marks = { 0x08000, 0x2000, 0 },
-    .scratch = { 0x0A000, 0x1000, 0 },
-    .slot = { { 0x10000, 0x10000, 0 }, { 0x20000, 0x10000, 0 } },
-    .samples = { { 0x0B000, 0x3000, 0 }, { 0x0E000, 0x2000, 0 } },
-};
 
 static int outside(uint32_t offset, size_t length)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The registers that this port uses (nRF51 Series Reference Manual, version 3.0; Armv6-M architecture). */
-#ifndef TINYFLEET_PORTS_NRF51_REGISTERS_H
-#define TINYFLEET_PORTS_NRF51_REGISTERS_H
+/* The registers that this port uses (nRF51 Series Reference Manual, version 3.0; nRF52840 Product Specification,
+ * version 1.7; Armv6-M and Armv7-M architecture). They have the same addresses on both. */
+#ifndef TINYFLEET_PORTS_NRF5_REGISTERS_H
+#define TINYFLEET_PORTS_NRF5_REGISTERS_H
 
 #include <stdint.h>
 
