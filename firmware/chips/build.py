@@ -33,10 +33,10 @@ def build(preset: str) -> Path:
     return folder / preset / _ELF
 
 
-def driver_bugs(port: str) -> list[Bug]:
-    """Return the bugs of a port's drivers, sorted by name."""
+def driver_bugs(folder: str) -> list[Bug]:
+    """Return the bugs of the drivers in a folder of firmware/ports, sorted by name."""
     bugs = [read_bug(patch, within=FIRMWARE / "ports") for patch in sorted(BUGS.glob("*.patch"))]
-    return [bug for bug in bugs if bug.source.parent.name == port]
+    return [bug for bug in bugs if bug.source.parent.name == folder]
 
 
 def mutant(elf: Path, bug: Bug, folder: Path) -> Path:

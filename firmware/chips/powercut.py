@@ -15,6 +15,7 @@ from firmware.chips.campaign import Board, Campaign, Cut, UpdateFailedError
 from firmware.powercut.driver import FIRMWARE, Bug
 
 PROVISIONED: Final = {"nrf52840": 0x40000, "stm32l4": 0x08040000}
+_DRIVERS: Final = {"nrf52840": "nrf5", "stm32l4": "stm32l4"}  # folders in firmware/ports
 _FOLDER: Final = FIRMWARE / "build" / "chips"
 _HUNTING_STEP: Final = 31
 
@@ -27,6 +28,11 @@ def board(chip: str, elf: Path | None = None) -> Board:
 def cuts(campaign: Campaign, step: int) -> Iterator[Cut]:
     """Cut the power at every `step`-th operation of the update."""
     return campaign.play(range(1, campaign.operations + 1, step))
+
+
+def bugs_of(chip: str) -> list[Bug]:
+    """Return the seeded bugs of a chip's drivers."""
+    return driver_bugs(_DRIVERS[chip])
 
 
 def hunt(unchanged: Board, bug: Bug) -> str | None:
@@ -60,7 +66,7 @@ def main() -> int:
     violations = [*campaign.violations, *(violation for cut in played for violation in cut.violations)]
     for violation in violations:
         print(f"VIOLATION {violation}")
-    bugs = driver_bugs(given.chip)
+    bugs = bugs_of(given.chip)
     how = {}
     for bug in bugs:
         how[bug.name] = hunt(unchanged, bug)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from firmware.chips.build import driver_bugs
-from firmware.chips.campaign import Board, Campaign
+from firmware.chips.build import BUGS
+from firmware.chips.campaign import Campaign
 from firmware.chips.elf import read_segments
 from firmware.chips.flash_array import Cells, FlashArray, Torn
 from firmware.chips.nrf52840 import Nrf52840
-from firmware.chips.powercut import PROVISIONED, board, cuts, hunt
+from firmware.chips.powercut import PROVISIONED, board, bugs_of, cuts, hunt
 from firmware.chips.stm32l4 import Stm32L4
 from tests.firmware.conftest import build
 
@@ -224,11 +224,6 @@ def stack_end(folder: Path) -> int:
     return int(line.split()[0], 16) - 0x20000000
 
 
-@pytest.fixture(scope="session")
-def stm32l4() -> Board:
-    return board("stm32l4")
-
-
 @pytest.mark.emulator
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", PROVISIONED)
@@ -243,7 +238,19 @@ def test_power_cuts_of_linked_firmware_leave_the_old_or_the_new_model(name: str)
 
 @pytest.mark.emulator
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("bug", ["stm32l4-one-bank", "stm32l4-programmed-twice", "stm32l4-waits-for-nothing"])
-def test_a_seeded_bug_of_a_driver_is_found(stm32l4: Board, bug: str) -> None:
-    (seeded,) = (known for known in driver_bugs("stm32l4") if known.name == bug)
-    assert hunt(stm32l4, seeded) is not None, seeded.reason
+@pytest.mark.parametrize(
+    ("name", "bug"),
+    [
+        ("nrf52840", "nrf5-pages-of-nrf51"),
+        ("nrf52840", "nrf5-waits-for-nothing"),
+        ("stm32l4", "stm32l4-one-bank"),
+        ("stm32l4", "stm32l4-waits-for-nothing"),
+    ],
+)
+def test_a_seeded_bug_of_a_driver_is_found(name: str, bug: str) -> None:
+    (seeded,) = (known for known in bugs_of(name) if known.name == bug)
+    assert hunt(board(name), seeded) is not None, seeded.reason
+
+
+def test_every_seeded_bug_belongs_to_a_chip() -> None:
+    assert {bug.name for name in PROVISIONED for bug in bugs_of(name)} == {path.stem for path in BUGS.glob("*.patch")}
