@@ -223,6 +223,22 @@ def test_statistics_are_exact(engine: Engine, statistic: Statistic, spread: int)
         assert got.score == 100, (samples, raw)
 
 
+@pytest.mark.parametrize("least", [-32768, -32767, 32767])
+@pytest.mark.parametrize("statistic", list(Statistic), ids=lambda statistic: statistic.name.lower())
+def test_statistics_of_the_longest_window_are_exact_at_the_extremes(
+    engine: Engine, statistic: Statistic, least: int
+) -> None:
+    """16 times the sum of 4,096 samples of -32,768, rounded, exceeds 32 bits."""
+    table = np.arange(256).astype(np.int16).reshape(-1, 1)
+    forest = Forest(ForestMode.REGRESSION, 8, (ladder(0, 256),), table, 1)
+    for last in (least, 0):
+        x = np.array([least] * 4095 + [last], "<i2")
+        raw = raw_features(x.tolist())[statistic]
+        window = FeatureWindow(4096, 1, (Feature(statistic, 0, 0, raw - 100, 1),))
+        (got,) = engine.run(assemble_forest(forest, window, []), [x.tobytes()]).inferences
+        assert got.score == 100, raw
+
+
 PACKS = good_packs()
 
 

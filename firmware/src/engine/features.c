@@ -112,8 +112,9 @@ static void sum_up(struct channel *channel, struct reader reader, uint32_t n)
         least = x < least ? x : least;
         greatest = x > greatest ? x : greatest;
     }
-    const int32_t count = (int32_t)n, sum = (int32_t)s1;
-    channel->mean = (16 * sum + (sum >= 0 ? count / 2 : -(count / 2))) / count;
+    const int32_t count = (int32_t)n;
+    const uint32_t magnitude = (16 * (uint32_t)(s1 < 0 ? -s1 : s1) + n / 2) / n; /* up to 2^31 before the rounding */
+    channel->mean = s1 < 0 ? -(int32_t)magnitude : (int32_t)magnitude;
     channel->raw[VALUE] = x;
     channel->raw[MEAN] = channel->mean;
     const int64_t spread = divide((count * s2 - s1 * s1) * 256, count * count); /* the variance, in 1/256 */
