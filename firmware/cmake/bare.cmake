@@ -60,7 +60,7 @@ target_link_libraries(alone PRIVATE strict core third_party gcc)
 file(GLOB CHECK_SOURCES CONFIGURE_DEPENDS ports/bare/check/*.c ports/${TF_PORT}/*.c)
 add_firmware(board-check board-check ${CHECK_SOURCES} ${DRIVERS} ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
 target_link_libraries(board-check PRIVATE strict gcc)
-# Two programs that count instructions, for boards whose emulator does: their runner/<port>.c says how. Built only on request, so
+# Three programs that count instructions, for boards whose emulator does: their runner/<port>.c says how. Built only on request, so
 # that the call graphs in the build are those of the firmware.
 if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/runner/${TF_PORT}.c)
   set(COUNTED runner/${TF_PORT}.c ports/${TF_PORT}/board.c ports/${TF_PORT}/entry.c ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
@@ -73,6 +73,13 @@ if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/runner/${TF_PORT}.c)
   set_target_properties(crypto-bench PROPERTIES EXCLUDE_FROM_ALL ON)
   target_include_directories(crypto-bench PRIVATE runner)
   target_link_libraries(crypto-bench PRIVATE strict core third_party gcc)
+  # Grows a forest from rows that it is given.
+  if(TF_LEARNING)
+    add_firmware(grow-bench grow-bench runner/grow_bench.c ${COUNTED})
+    set_target_properties(grow-bench PROPERTIES EXCLUDE_FROM_ALL ON)
+    target_include_directories(grow-bench PRIVATE runner src)
+    target_link_libraries(grow-bench PRIVATE strict learning samples core engines third_party gcc)
+  endif()
 endif()
 # Otherwise its loops would be compiled into calls of the functions that they implement. LTO is off because the link step
 # can't see that the compiler will call these functions.

@@ -53,7 +53,7 @@ def shortcoming(comparison: CandidateComparison, rules: ReplacementRules, faults
 
 
 def worth_sharing(comparison: CandidateComparison, rules: ReplacementRules) -> bool:
-    """Return whether a model that is no candidate does better than the champion, by the margin, and nowhere worse.
+    """Return whether a model that is not a candidate does better than the champion, by the margin, and nowhere worse.
 
     It has no rank: that is about the windows on which the champion decided, and a forest that a device has grown
     decides there instead.

@@ -79,8 +79,8 @@ _DEVICES: Mapping[str, str] = {
     "GateFailed": "look at the gate in the message, then commit a better model",
     "Quarantined": "commit a better model; this one is not retried on the device until Git changes",
     "ForestDiscarded": (
-        "raise mostAnomalous or the threshold, or look at the machine; then change learn-generation in the rollout, and "
-        "the device learns again"
+        "raise mostAnomalous or the threshold, or look at the machine; then change learn-generation in the rollout, "
+        "and the device learns again"
     ),
 }
 _ROLLOUTS: Mapping[str, str] = {

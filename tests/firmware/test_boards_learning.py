@@ -3,22 +3,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import struct
 import time
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from reconciler.devices.learned_regions import row_check, row_stride
 from reconciler.devices.messages import SampleSpace
 from reconciler.devices.reports import SamplesAttestation
 from reconciler.model import LearningStage
 from tests.firmware.bench import Bench
 from tests.firmware.board import MPS2_AN386, RISCV32_VIRT, Board, Machine, write_flash_file
 from tests.firmware.conftest import build
+from tests.firmware.growing import rows_region
 from tests.firmware.learning import FORM, RECIPE, expected_forest, grown_forest, learning_pack, stored_rows
 from tests.firmware.samples import attest, pull
 from tests.firmware.talk import SerialDevice
@@ -27,16 +24,6 @@ pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
 ADDRESS = 7
 OWN_ROWS = 2  # rows that the board collects itself, at five windows a second
 BOARDS = ((MPS2_AN386, 0xC8000, 8), (RISCV32_VIRT, 0x340000, 4))  # where `rows` is, and the write size
-
-
-def rows_region(pack: bytes, rows: list[tuple[int, ...]], write_bytes: int) -> bytes:
-    """Return the region `rows` of a device that has collected these (docs/specs/learning.md, section 2)."""
-    head = struct.pack("<4sI16s4x", b"TFR1", 0, hashlib.sha256(pack).digest()[:16])
-    region = head + struct.pack("<I", zlib.crc32(head))
-    for slot, row in enumerate(rows):
-        data = struct.pack(f"<{len(row)}HI", *row, row_check(row, slot))
-        region += data.ljust(row_stride(len(row), write_bytes), b"\xff")
-    return region
 
 
 @pytest.mark.parametrize(("machine", "rows_at", "write_bytes"), BOARDS, ids=lambda value: getattr(value, "name", ""))
