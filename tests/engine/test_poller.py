@@ -11,17 +11,17 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from reconciler.devices.conversation import Answered, Lost, Outcome
+from reconciler.devices.conversation import Answered, Lost, Outcome, Rejected, SampleRange
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
-from reconciler.devices.reports import Body, DeviceReport, Summary
+from reconciler.devices.reports import Body, DeviceReport, HeldSamples, SamplesAttestation, Summary
 from reconciler.devices.simulated_line import run_simulated
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.learning_ledger import LearningLedger
 from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.polling.poller import MAX_STARTED, Poller, PollerPorts
 from reconciler.engine.state.writer import StateUnusable, StateWriter
-from reconciler.model import DeviceId
+from reconciler.model import DeviceId, LearningProgress, LearningStage
 from tests.engine.reports import CAPABILITIES, NOON, PUMP, FixedClock, report
 
 SUMMARY = Summary(bytes(16), 100, 3, 0, 0, None)
@@ -39,6 +39,17 @@ class OneDeviceSession(LinkSession):
             ReportKind.SUMMARY: SUMMARY,
         }
         self.asked: list[ReportKind] = []
+        self.learning = [LearningProgress(LearningStage.COLLECTING, rows, 0, 0, 0) for rows in (1, 2)]
+        self.attested = 0
+
+    async def attest(self, device: DeviceId, asked: SampleRange) -> SamplesAttestation | Rejected | Lost:
+        """Sign the first progress, then the next, and at last that the forest is grown."""
+        assert device == PUMP
+        grown = LearningProgress(LearningStage.GROWN, 2, 0, 500, 0)
+        said = self.learning[self.attested] if self.attested < len(self.learning) else grown
+        self.attested += 1
+        none = HeldSamples(0, 0)
+        return SamplesAttestation(bytes(16), 0, none, none, asked.space, asked.start, asked.end, bytes(16), 0, said)
 
     async def ask(self, device: DeviceId, what: ReportKind) -> Outcome:
         assert device == PUMP
@@ -72,7 +83,8 @@ class PolledDevice:
         self.busy = False
         self.changes: list[DeviceId] = []
         self.summaries = Summaries(state)
-        ports = PollerPorts(self.inventory, self.summaries, LearningLedger(), FixedClock(), self.link)  # type: ignore[arg-type]  # of the links only these two methods are used
+        self.learning = LearningLedger()
+        ports = PollerPorts(self.inventory, self.summaries, self.learning, FixedClock(), self.link)  # type: ignore[arg-type]  # of the links only these two methods are used
         self.poller = Poller(ports, lambda _device: self.busy, self.changes.append, random.Random(1))
 
     async def settled(self, asked: int) -> None:
@@ -125,6 +137,27 @@ def test_a_report_with_nothing_new_is_no_change(polled: Polled) -> None:
         found = device.inventory.report_of(PUMP)
         assert found is not None
         assert found.sequence == 9
+
+    polled(check)
+
+
+def test_a_learner_is_asked_with_each_report_until_it_has_a_forest(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.poller.learners = frozenset({PUMP})
+        device.poller.watch([PUMP], 0.005)
+        await device.settled(8)
+        assert device.session.attested == 3
+        assert device.learning.progress[PUMP].stage is LearningStage.GROWN
+        assert len(device.changes) == 4  # the first report, and each progress
+
+    polled(check)
+
+
+def test_a_device_that_does_not_learn_is_not_asked_about_it(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.poller.watch([PUMP], 0.005)
+        await device.settled(6)
+        assert device.session.attested == 0
 
     polled(check)
 
