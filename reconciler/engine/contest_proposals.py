@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.engine.followed.station import FollowedModels
+from reconciler.engine.learned.proposals import LearnedProposals
 from reconciler.engine.proposals.proposer import (
     LEARNED,
     TRAININGS,
@@ -51,12 +52,14 @@ class ContestProposals:
         contests: ContestStation,
         trainings: TrainingStation,
         followed: FollowedModels,
+        learned: LearnedProposals,
         proposals: ProposalStation,
     ) -> None:
         self._name = name
         self._contests = contests
         self._trainings = trainings
         self._followed = followed
+        self._learned = learned
         self._proposals = proposals
         self._declined: frozenset[ContestId] = frozenset()  # recorded, and to be forgotten by the mirror
         self._grounds: Mapping[ContestId, _Grounds] = {}  # of the proposals that are due or open
@@ -72,8 +75,10 @@ class ContestProposals:
             trained = {TrainingId(name): each for name, each in _below(TRAININGS, found.models).items()}
             learned = {ContestId(name): each for name, each in _below(LEARNED, found.models).items()}
             self._declined_models = frozenset(map(training_branch, self._trainings.settle(trained)))
-            declined = self._contests.settle_learned(learned, now, complete=found.complete)
-            self._declined_models |= frozenset(map(learned_branch, declined))
+            knowledge = self._contests.knowledge
+            if knowledge is not None:
+                declined = self._learned.settle(learned, knowledge, now, complete=found.complete)
+                self._declined_models |= frozenset(map(learned_branch, declined))
             self._branches = frozenset(name for name, each in trained.items() if isinstance(each, Proposed))
             self._versions = frozenset(name for name, each in found.versions.items() if isinstance(each, Proposed))
 
@@ -84,8 +89,7 @@ class ContestProposals:
         proposal may name evidence that is nowhere.
         """
         decided = self._contests.decided
-        learned = self._contests.learned
-        models = (*self._trainings.wanted(), *learned.wanted)
+        models = (*self._trainings.wanted(), *self._learned.wanted)
         versions = self._followed.wanted(desired)
         if not (decided or models or self._followed.active or self._versions) or self._proposals.busy:
             return {}
@@ -99,7 +103,7 @@ class ContestProposals:
             outdated - {each.contest.name for each in wanted},
             self._declined,
             models,
-            frozenset(map(training_branch, self._trainings.unwanted(self._branches))) | learned.unwanted,
+            frozenset(map(training_branch, self._trainings.unwanted(self._branches))) | self._learned.unwanted,
             self._declined_models,
             versions,
             self._versions - {each.ref.name for each in versions},

@@ -27,6 +27,7 @@ from reconciler.engine.dependencies import Ports
 from reconciler.engine.desired.desired_state import DesiredState
 from reconciler.engine.desired.gateway_scope import GatewayScope, ScopeResolver
 from reconciler.engine.followed.station import FollowedModels
+from reconciler.engine.learned.proposals import LearnedProposals
 from reconciler.engine.node.station import NodePorts, NodeStation
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.learners import Learners
@@ -100,7 +101,10 @@ class Engine:
         node = NodePorts(name, ports.state_dir, ports.links, ports.source, ports.git_thread)
         self.node = NodeStation(node, self.wake.set)
         self.proposals = ProposalStation(ports.proposer, ports.git_thread, self.wake.set)
-        self._proposals = ContestProposals(name, self.contests, self.trainings, self.followed, self.proposals)
+        self._learned = LearnedProposals(name)
+        self._proposals = ContestProposals(
+            name, self.contests, self.trainings, self.followed, self._learned, self.proposals
+        )
         self.statuses = StatusRenderer(name, before, page=ports.page)
         self._desired_state: DesiredState | None = None
         self._own_actions: SnapshotCache[tuple[Action, ...]] = SnapshotCache()
@@ -336,6 +340,7 @@ class Engine:
         self._proposals.settle(state.now)
         observed = self._observed(state.scope)
         self.contests.decide(self._whole_fleet(state), state.scope, observed, state.now)
+        self._learned.decide_all(self.contests, self._whole_fleet(state))
         return state
 
     def _decide_trainings(self, state: PassState) -> PassState:
@@ -397,7 +402,7 @@ class Engine:
                 state.scope.owners,
                 self.inventory.trust.distrusted(state.actions, observed.devices),
                 self._facts(state.scope, now),
-                self.contests.reports(),
+                self._learned.reported(self.contests.reports()),
                 self.trainings.reports(),
                 self.pipelines.reports(),
                 self._models(state, observed),

@@ -65,7 +65,7 @@ class LocalForestFacts:
     """What became of forests that devices of the contest have grown."""
 
     voting: int
-    branch: str
+    branch: str = ""
     target: str = ""  # what the branch proposes
     not_pushed: str = ""  # why it could not be pushed
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from reconciler.compiler.pool.messages import WindowLayout
 from reconciler.contest.decision import ContestDecision, ContestState, decide
-from reconciler.contest.evidence import Evidence
+from reconciler.contest.evidence import CandidateComparison, Evidence
 from reconciler.contest.facts import ContestFacts
 from reconciler.devices.link_session import LinkSession
 from reconciler.engine.artifacts.build_service_adapter import Builder
@@ -20,12 +20,10 @@ from reconciler.engine.clock import Clock
 from reconciler.engine.desired.gateway_scope import GatewayScope
 from reconciler.engine.links import Links
 from reconciler.engine.observed.inventory import Inventory
-from reconciler.engine.proposals.proposer import learned_branch
 from reconciler.engine.samples.ballot import readable_layout
 from reconciler.engine.samples.collector import SampleCollector
 from reconciler.engine.samples.contest_facts import ContestMemory, facts_of, rounds_of
 from reconciler.engine.samples.contest_work import ContestWork
-from reconciler.engine.samples.learned_proposals import LearnedProposals
 from reconciler.engine.samples.learned_visit import LearnedPorts
 from reconciler.engine.samples.own_contests import ContestResolver, OwnContest, OwnContests
 from reconciler.engine.samples.pool_models import PoolModels
@@ -45,7 +43,7 @@ from reconciler.git.proposal_outcomes import (
 from reconciler.knowledge.records import LearnedForest
 from reconciler.knowledge.schema import KnowledgeUnusable
 from reconciler.knowledge.writer import KnowledgeWriter
-from reconciler.model import ContestId, Desired, DeviceId, GatewayId, Observed, ProposalMode
+from reconciler.model import Candidate, ContestId, Desired, DeviceId, GatewayId, Observed, ProposalMode
 from reconciler.plan.revision import revision_of
 from reconciler.report.contest_figures import contest_figures
 from reconciler.report.contest_status import (
@@ -112,7 +110,6 @@ class ContestStation:
         self._layouts: dict[bytes, WindowLayout] = {}
         self._learned: tuple[LearnedForest, ...] = ()  # a snapshot of those in the knowledge base
         self._starters = StarterPacks(ports.artifacts)
-        self.learned = LearnedProposals(ports.name)
 
     @property
     def knowledge(self) -> KnowledgeWriter | None:
@@ -164,10 +161,6 @@ class ContestStation:
                 decided.append(DecidedContest(each, facts, decide(each.contest, facts, evidence, now)))
         self.decided = tuple(decided)
         self.pending = own.by_name.keys() - {each.own.contest.name for each in decided}
-        self.learned.keep_only(own.by_name)
-        for done in decided:
-            compared = station.work.evaluated[done.own.contest.name].local
-            self.learned.decide(done.own, compared, desired, station.knowledge)
         if self.decided:
             doubts = [each.doubts for each in station.work.evaluated.values()]
             self._ports.inventory.trust.record_doubts({name: n for each in doubts for name, n in each.items()})
@@ -199,13 +192,10 @@ class ContestStation:
         }
         return frozenset(name for name, declined in settled.items() if declined)
 
-    def settle_learned(
-        self, outcomes: Mapping[ContestId, ProposalOutcome], now: datetime, *, complete: bool
-    ) -> frozenset[ContestId]:
-        """Keep what became of forests that were proposed. Return the contests of which one was declined."""
-        if self._open is None:
-            return frozenset()
-        return self.learned.settle(outcomes, self._open.knowledge, now, complete=complete)
+    def local_comparisons(self, contest: ContestId) -> Mapping[Candidate, CandidateComparison]:
+        """Return how forests that devices have grown compare with the champion of a contest that was decided."""
+        evaluated = self._open.work.evaluated.get(contest) if self._open is not None else None
+        return evaluated.local if evaluated is not None else {}
 
     def reports(self) -> tuple[ContestReport, ...]:
         """Return what the status says of each contest."""
@@ -342,15 +332,8 @@ class ContestStation:
             VotingFacts(len(own.voters), contest.pool.quorum, failing),
             knowledge,
             proposal,
-            self._local_facts(own),
+            LocalForestFacts(len(own.local)) if contest.pool.local else None,
         )
-
-    def _local_facts(self, own: OwnContest) -> LocalForestFacts | None:
-        name = own.contest.name
-        branch = f"propose/{self._ports.name}/{learned_branch(name)}"
-        if not own.contest.pool.local:
-            return None
-        return LocalForestFacts(len(own.local), branch, self.learned.target_of(name), self.learned.trouble_of(name))
 
 
 def _without_knowledge(

@@ -14,7 +14,7 @@ import yaml
 
 from reconciler.contest.evidence import CandidateComparison
 from reconciler.engine.desired.gateway_scope import GatewayScope, ScopeResolver
-from reconciler.engine.samples.learned_proposals import LearnedProposals
+from reconciler.engine.learned.proposals import LearnedProposals
 from reconciler.engine.samples.local_models import local_ref
 from reconciler.engine.samples.own_contests import ContestResolver, OwnContest
 from reconciler.git.proposal_outcomes import DeclinedProposal, MergedProposal, NotPushed, Proposed

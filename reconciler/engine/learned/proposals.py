@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from reconciler.automation_scope import trained_source
 from reconciler.contest.eligibility import worth_sharing
 from reconciler.contest.evidence import CandidateComparison
 from reconciler.engine.proposals.proposer import WantedModels, learned_branch, models_target
+from reconciler.engine.samples.contest_station import ContestStation
 from reconciler.engine.samples.local_models import LocalModel
 from reconciler.engine.samples.own_contests import OwnContest
 from reconciler.git.proposal_outcomes import DeclinedProposal, NotPushed, ProposalOutcome, Proposed, TakenOver
 from reconciler.knowledge.writer import KnowledgeWriter
 from reconciler.model import THRESHOLD, Candidate, ContestId, Desired, GatewayId, Model, ProposalMode
 from reconciler.model.samples import SAMPLING_PARAMETERS
+from reconciler.report.contest_status import ContestReport, LocalForestFacts
 from reconciler.report.learned_files import LearnedFigures, learned_document, learned_message
 
 Comparisons = Mapping[Candidate, CandidateComparison]
@@ -57,6 +60,27 @@ class LearnedProposals:
     def trouble_of(self, contest: ContestId) -> str:
         """Return why a proposal is not on the remote; empty: it is, or there is none."""
         return self._not_pushed.get(contest, "")
+
+    def decide_all(self, contests: ContestStation, desired: Desired) -> None:
+        """Decide for every contest that was decided in this pass."""
+        knowledge = contests.knowledge
+        if knowledge is None:
+            return
+        decided = {each.own.contest.name: each.own for each in contests.decided}
+        self.keep_only({**decided, **dict.fromkeys(contests.pending)})
+        for name, own in decided.items():
+            self.decide(own, contests.local_comparisons(name), desired, knowledge)
+
+    def reported(self, reports: Iterable[ContestReport]) -> tuple[ContestReport, ...]:
+        """Add to the reports of contests what became of their forests."""
+        return tuple(
+            replace(each, local=self._facts(each.figures.contest, each.local)) if each.local is not None else each
+            for each in reports
+        )
+
+    def _facts(self, name: ContestId, known: LocalForestFacts) -> LocalForestFacts:
+        branch = f"propose/{self._name}/{learned_branch(name)}"
+        return replace(known, branch=branch, target=self.target_of(name), not_pushed=self.trouble_of(name))
 
     def decide(self, own: OwnContest, compared: Comparisons, desired: Desired, knowledge: KnowledgeWriter) -> None:
         """Decide what to propose for one contest."""
