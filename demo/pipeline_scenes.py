@@ -35,6 +35,7 @@ def three_cameras_answer_together(context: PipelineContext) -> None:
         "stages": [{"devices": [name]} for name in CAMERAS],
         "priority": 10,
         "healAfter": "1s",
+        "deadline": "10m",  # also on a machine that is busy with something else
     }
     context.commit("Run the network on three cameras", {"pipeline.yaml": document("Pipeline", PIPELINE, spec)})
     context.wait("the stages to be delivered", lambda: context.condition_of("Ready").get("status") == "True")
@@ -42,9 +43,7 @@ def three_cameras_answer_together(context: PipelineContext) -> None:
     for stage in context.shown()["stages"]:
         times = f"{stage['predictedMs']:.0f} ms predicted for a camera of 25 MHz"
         context.observe(f"stage {stage['number']} on {stage['runsOn']}: {stage['movedBytes']} bytes an input, {times}")
-    result = context.infer(BEFORE)
-    context.require("the cameras ran the stages", result["ran"] == list(CAMERAS))
-    _same_as_whole(context, result)
+    _same_as_whole(context, _answered_by_all(context, BEFORE))
 
 
 def a_camera_dies_during_an_inference(context: PipelineContext) -> None:
@@ -53,11 +52,11 @@ def a_camera_dies_during_an_inference(context: PipelineContext) -> None:
     os.kill(camera.pid, signal.SIGSTOP)  # it takes the input, and never answers
     before = _runs_of_first(context)
     run = context.begin(DURING)
-    context.wait(f"{CAMERAS[0]} to have run its stage", lambda: _runs_of_first(context) > before)
+    context.wait("the first stage to have run", lambda: _runs_of_first(context) > before)
     camera.kill()
     context.narrator.action(f"kill -9 {VICTIM}, which had the input of stage 2")
     result = context.result_of(run)
-    context.require("the gateway took its place", result["ran"] == [CAMERAS[0], "gateway", CAMERAS[2]])
+    context.require("the gateway took its place", result["ran"][1] == "gateway")
     _same_as_whole(context, result)
     context.wait("the status", lambda: context.condition_of("Serving").get("reason") == "StoodIn")
     context.observe(f"status/{GATEWAY}: {context.condition_of('Serving')['message']}")
@@ -67,17 +66,23 @@ def the_camera_returns(context: PipelineContext) -> None:
     """The camera is started again. It still holds its stage, and gets the next inputs."""
     context.fleet.start_camera(VICTIM)
     context.narrator.action(f"start {VICTIM}")
-    results = []
-
-    def is_back() -> bool:
-        results.append(context.infer(AFTER))
-        return bool(results[-1]["ran"] == list(CAMERAS))
-
-    context.wait(f"{VICTIM} to run its stage", is_back)
-    context.require("all answers are equal", len({result["outputs"] for result in results}) == 1)
-    _same_as_whole(context, results[-1])
+    _same_as_whole(context, _answered_by_all(context, AFTER))
     context.wait("the status", lambda: context.condition_of("Ready").get("status") == "True")
     context.observe(f"status/{GATEWAY}: {context.condition_of('Serving')['message']}")
+
+
+def _answered_by_all(context: PipelineContext, seed: int) -> Mapping[str, Any]:
+    """Run the same input until every camera runs its stage; all answers are the same."""
+    results = [context.infer(seed)]
+
+    def ran_on_cameras() -> bool:
+        if results[-1]["ran"] != list(CAMERAS):
+            results.append(context.infer(seed))
+        return bool(results[-1]["ran"] == list(CAMERAS))
+
+    context.wait("all cameras to run their stages", ran_on_cameras)
+    context.require("all answers are equal", len({result["outputs"] for result in results}) == 1)
+    return results[-1]
 
 
 def _same_as_whole(context: PipelineContext, result: Mapping[str, Any]) -> None:
@@ -88,4 +93,4 @@ def _same_as_whole(context: PipelineContext, result: Mapping[str, Any]) -> None:
 
 def _runs_of_first(context: PipelineContext) -> int:
     stages = next(each for each in context.query("pipeline", "list") if each["name"] == PIPELINE)["stages"]
-    return int(stages[0]["ran_by"].get(CAMERAS[0], 0))
+    return sum(stages[0]["ran_by"].values())

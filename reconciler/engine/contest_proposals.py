@@ -43,23 +43,23 @@ class _Grounds:
         return mine == (successor, figures.champion, figures.since)
 
 
+@dataclass(frozen=True, slots=True)
+class ProposingStations:
+    """The stations that decide what is proposed."""
+
+    contests: ContestStation
+    trainings: TrainingStation
+    followed: FollowedModels
+    learned: LearnedProposals
+
+
 class ContestProposals:
     """Takes in what became of proposals before contests are decided, and has new ones made afterwards."""
 
-    def __init__(
-        self,
-        name: GatewayId,
-        contests: ContestStation,
-        trainings: TrainingStation,
-        followed: FollowedModels,
-        learned: LearnedProposals,
-        proposals: ProposalStation,
-    ) -> None:
+    def __init__(self, name: GatewayId, stations: ProposingStations, proposals: ProposalStation) -> None:
         self._name = name
-        self._contests = contests
-        self._trainings = trainings
-        self._followed = followed
-        self._learned = learned
+        self._contests, self._trainings = stations.contests, stations.trainings
+        self._followed, self._learned = stations.followed, stations.learned
         self._proposals = proposals
         self._declined: frozenset[ContestId] = frozenset()  # recorded, and to be forgotten by the mirror
         self._grounds: Mapping[ContestId, _Grounds] = {}  # of the proposals that are due or open

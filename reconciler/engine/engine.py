@@ -19,7 +19,7 @@ from reconciler.devices.link_session import LinkSession
 from reconciler.engine import log_context
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.artifacts.statements import StatementKeeper
-from reconciler.engine.contest_proposals import ContestProposals
+from reconciler.engine.contest_proposals import ContestProposals, ProposingStations
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
 from reconciler.engine.delivery.device_update import DeviceUpdater, UpdatePorts
 from reconciler.engine.delivery.dispatcher import Dispatcher
@@ -102,9 +102,8 @@ class Engine:
         self.node = NodeStation(node, self.wake.set)
         self.proposals = ProposalStation(ports.proposer, ports.git_thread, self.wake.set)
         self._learned = LearnedProposals(name)
-        self._proposals = ContestProposals(
-            name, self.contests, self.trainings, self.followed, self._learned, self.proposals
-        )
+        stations = ProposingStations(self.contests, self.trainings, self.followed, self._learned)
+        self._proposals = ContestProposals(name, stations, self.proposals)
         self.statuses = StatusRenderer(name, before, page=ports.page)
         self._desired_state: DesiredState | None = None
         self._own_actions: SnapshotCache[tuple[Action, ...]] = SnapshotCache()

@@ -24,6 +24,7 @@ from reconciler.model import (
     ObservedDevice,
     Origin,
     Phase,
+    PipelineId,
     ProposalMode,
     RolloutId,
     RolloutReport,
@@ -47,6 +48,8 @@ from reconciler.report.device_status import DeviceFacts, DeviceStatus, PassStamp
 from reconciler.report.function_status import FunctionFigures, FunctionReport, FunctionStatus, function_status
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, SourceState, gateway_status
 from reconciler.report.model_status import BuiltPack, ModelFacts, ModelStatus, model_status
+from reconciler.report.pipeline_figures import PipelineFigures, PipelineStageFigures
+from reconciler.report.pipeline_status import PipelineReport, PipelineStatus, pipeline_status
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
 from reconciler.report.training_figures import TrainedFigures, TrainingFigures
 from reconciler.report.training_status import TrainingReport, TrainingStatus, training_status
@@ -289,6 +292,26 @@ def rich(*, live: bool = True) -> PageModel:
         models=models(),
         trainings=trainings(),
         functions=functions(),
+        pipelines=pipelines(),
+    )
+
+
+def pipelines() -> tuple[PipelineStatus, ...]:
+    """Make a pipeline for one of whose devices the gateway stands in."""
+    first = PipelineStageFigures(
+        1, 3, (DeviceId("cam-1"),), "cam-1", moved_bytes=2048, predicted_ms=80.0, measured_ms=84.2
+    )
+    second = PipelineStageFigures(2, 9, (DeviceId("cam-2"),), "gateway", failed=(DeviceId("cam-2"),), predicted_ms=61.0)
+    figures = PipelineFigures(PipelineId("line-vision"), "resnet@1.0.0", (first, second), 141.0, 80.0, 91, 2, 3)
+    return (pipeline_status(PipelineReport(figures), PassStamp(ago(minutes=4), COMMIT), None),)
+
+
+def hostile_pipeline() -> PipelineStatus:
+    status = pipelines()[0]
+    stage = replace(status.figures.stages[1], devices=(DeviceId(HOSTILE),), runs_on=HOSTILE)
+    figures = replace(status.figures, pipeline=PipelineId(HOSTILE), model=HOSTILE, stages=(stage,))
+    return replace(
+        status, figures=figures, conditions=tuple(replace(each, message=HOSTILE) for each in status.conditions)
     )
 
 
@@ -325,7 +348,7 @@ def hostile() -> PageModel:
     rollout = replace(bad.rollouts[0], facts=facts)
     return PageModel(
         replace(gateway(), name=HOSTILE), [status, stuck], (rollout,), live, (hostile_contest(),), (hostile_model(),),
-        (hostile_training(),), functions=(hostile_function(),),
+        (hostile_training(),), (hostile_pipeline(),), (hostile_function(),),
     )  # fmt: skip
 
 

@@ -178,6 +178,19 @@ def test_operations_show_their_calls_and_a_function_that_fails_needs_attention()
     assert "Operations" not in ask(replace(fleet, functions=()), "/").text
 
 
+def test_pipelines_show_who_runs_each_stage() -> None:
+    fleet = rich()
+    page = ask(fleet, "/")
+    assert "1: cam-1" in page.text
+    assert "2: gateway for cam-2" in page.text
+    assert "84 ms measured, 80 ms predicted" in page.text
+    classes = [attributes.get("class") for tag, attributes in page.found if tag == "li"]
+    assert [each for each in classes if each and each.startswith("stage ")] == ["stage good", "stage wait"]
+    newer = replace(fleet.pipelines[0].figures, answered=77_000)
+    live = replace(live_state(), pipelines={newer.pipeline: newer})
+    assert "77 000 inputs" in ask(replace(fleet, live=live), "/").text
+
+
 def test_the_served_page_has_the_newest_figures_of_a_contest() -> None:
     fleet = rich()
     newer = replace(fleet.contests[0].figures, undecided=77_000)
