@@ -53,9 +53,11 @@ class _Waiting:
 class ForwardedRequests:
     """The requests that wait for other gateways."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, on_change: Callable[[], None] | None = None) -> None:
         self._send = send
+        self._on_change = on_change
         self._waiting: dict[bytes, _Waiting] = {}
+        self.silent: frozenset[str] = frozenset()  # the gateways that did not answer the last request
 
     def received(self, server: str, payload: bytes) -> None:
         """Take in a message of another gateway; what nobody waits for is late, and dropped."""
@@ -65,6 +67,7 @@ class ForwardedRequests:
             return
         waiting = self._waiting.get(message.call)
         if waiting is not None and waiting.server == server:
+            self._heard(self.silent - {server})
             waiting.arrived.put_nowait(message)
 
     async def perform(self, request: ForwardedRequest, on_taken: OnTaken) -> DoneMessage:
@@ -76,6 +79,8 @@ class ForwardedRequests:
                 left_s = request.expires_s - time.monotonic()
                 if left_s <= 0:
                     why = "did not answer in time" if taken else "can't be reached"
+                    if not taken:
+                        self._heard(self.silent | {request.server})
                     raise OperationFailed(AnswerCode.DEADLINE, f"the gateway {request.server} {why}")
                 if not taken:
                     self._ask(request, left_s)
@@ -97,6 +102,12 @@ class ForwardedRequests:
                     message = await _next(waiting, ends_s)
         finally:
             del self._waiting[request.call]
+
+    def _heard(self, silent: frozenset[str]) -> None:
+        if silent != self.silent:
+            self.silent = silent
+            if self._on_change is not None:
+                self._on_change()
 
     def _ask(self, request: ForwardedRequest, left_s: float) -> None:
         before = parts(request.call, request.data)

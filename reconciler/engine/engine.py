@@ -384,6 +384,7 @@ class Engine:
             self._ports.links.unknown_devices(),
             self._ports.expiries(),
             self.node.state,
+            self.node.uplinks,
             self.node.pending,
         )
         self.expiries = gateway.expiries

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.report.conditions import Condition, Conditions, Status, carry_over, ready
@@ -11,6 +11,7 @@ from reconciler.report.device_status import PassStamp
 from reconciler.report.expiry import Expiry, expiry_condition
 
 PRIORITY = ("SourceReady", "Valid", "LinksUp")  # the others keep nothing from working
+OF_NODES = ("NodeServing", "UplinkUp")  # only a gateway that offers operations has them
 NOT_ISOLATED = "this system allows no network namespaces, so a model under construction could reach the network"
 _MAX_NAMES = 5
 
@@ -46,6 +47,7 @@ class GatewayFacts:
     unknown_devices: frozenset[str] = frozenset()  # they report on a link and are not in Git; never served
     expiries: tuple[Expiry, ...] = ()  # of certificates and what else expires
     node: NodeState | None = None  # None: it offers no operations
+    uplinks: Mapping[str, bool] = field(default_factory=dict)  # whether the gateways answer that this one asks
     node_pending: bool = False  # that is not known yet, and its condition stays
 
 
@@ -92,14 +94,26 @@ def gateway_status(facts: GatewayFacts, stamp: PassStamp, previous: GatewayStatu
         expiry_condition(facts.expiries, stamp),
     )
     before = previous.conditions if previous is not None else ()
-    node = facts.node
     if facts.node_pending:
-        parts = (*parts, *(each for each in before if each.type == "NodeServing"))
-    elif node is not None:
-        parts = (*parts, condition("NodeServing", None if node.good else node.message, node.reason, node.message))
+        parts = (*parts, *(each for each in before if each.type in OF_NODES))
+    else:
+        parts = (*parts, *(condition(*each) for each in _of_node(facts)))
     kept = carry_over(parts, before)
     summary = carry_over((ready(kept, PRIORITY, when_true="The gateway enforces the newest commit."),), before)
     return GatewayStatus(facts.name, stamp.commit, (*summary, *kept))
+
+
+def _of_node(facts: GatewayFacts) -> Iterator[tuple[str, str | None, str, str]]:
+    """Yield the conditions of a gateway that offers operations: type, what is wrong, reason, message."""
+    node = facts.node
+    if node is None:
+        return
+    yield "NodeServing", None if node.good else node.message, node.reason, node.message
+    silent = ", ".join(sorted(name for name, answers in facts.uplinks.items() if not answers))
+    if silent:
+        yield "UplinkUp", f"{silent}: no answer over the bridge of the broker", "UplinkDown", ""
+    elif facts.uplinks:
+        yield "UplinkUp", None, "UplinkUp", "The gateways answer that are asked."
 
 
 def _joined(problems: Sequence[str]) -> str | None:

@@ -120,6 +120,7 @@ _GATEWAYS: Mapping[str, str] = {
     "CertificateExpired": _RENEW,
     "CertificateUnreadable": "restore the file that the message names, or correct its path in gateway.toml",
     "RequestsRefused": "write the configuration of the broker again with tinyfleet pki broker-config",
+    "UplinkDown": "check the line, the bridge in the log of the broker, and the other gateway",
     "StorageUnusable": "check owner, permissions and free space of the state folder",
     "ModuleUnreadable": "nothing: it is read again",
     "UnknownDevices": "add Device documents, or find out what reports on the link; tinyfleet status has the names",

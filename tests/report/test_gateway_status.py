@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import yaml
 
 from reconciler.report.conditions import Status
 from reconciler.report.device_status import PassStamp
-from reconciler.report.gateway_status import GatewayFacts, SourceState, gateway_status
+from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, NodeState, SourceState, gateway_status
 from reconciler.report.status_files import gateway_file, read_gateway_file
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -31,3 +32,21 @@ def test_the_gateway_reports_the_first_problem_and_the_number_of_others() -> Non
     assert healed.ready.since == LATER
     assert yaml.safe_load(gateway_file(healed))["status"]["commit"] == "c2"
     assert read_gateway_file(gateway_file(healed)) == healed
+
+
+def test_a_node_has_conditions_of_its_own_which_stay_while_nothing_is_known() -> None:
+    good = SourceState(good=True, reason="Fetched", message="ok")
+    serving = NodeState(good=True, reason="NodeServing", message="ok")
+
+    def of_node(facts: GatewayFacts, previous: GatewayStatus | None = None) -> dict[str, str]:
+        status = gateway_status(facts, PassStamp(LATER, "c2"), previous)
+        return {each.type: each.reason for each in status.conditions[7:]}
+
+    facts = GatewayFacts("hall", good, node=serving, uplinks={"cloud": True, "spare": False})
+    assert of_node(facts) == {"NodeServing": "NodeServing", "UplinkUp": "UplinkDown"}
+    assert of_node(replace(facts, uplinks={"cloud": True})) == {"NodeServing": "NodeServing", "UplinkUp": "UplinkUp"}
+    assert of_node(replace(facts, uplinks={})) == {"NodeServing": "NodeServing"}
+    before = gateway_status(facts, PassStamp(LATER, "c2"), None)
+    pending = GatewayFacts("hall", good, node_pending=True)
+    assert of_node(pending, before) == of_node(facts)
+    assert of_node(pending) == of_node(GatewayFacts("hall", good), before) == {}

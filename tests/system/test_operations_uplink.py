@@ -86,11 +86,15 @@ def test_local_operations_continue_while_the_uplink_is_cut(nodes: tuple[NodeWorl
     edge, cloud = nodes
     with edge.client() as client:
         assert client.call("features.rms", SAMPLES, what=WHAT, timeout_s=WITHIN_S) == RMS
+        edge.wait_for_reason("gateway.yaml", "UplinkUp", "UplinkUp")
         cloud.broker.stop()
         assert client.operations()
         assert refusal(client, "features.rms") is AnswerCode.DEADLINE
+        down = edge.wait_for_reason("gateway.yaml", "UplinkUp", "UplinkDown")
+        assert down["message"] == "cloud: no answer over the bridge of the broker"
         cloud.broker.start()
         assert client.call("features.rms", SAMPLES, what=WHAT, timeout_s=WITHIN_S) == RMS
+        edge.wait_for_reason("gateway.yaml", "UplinkUp", "UplinkUp")
 
 
 NUMBER = DataDescriptor((ValueDescriptor(name="number", dtype=ValueElement.UINT64, shape=(1,)),))

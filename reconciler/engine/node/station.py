@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,7 @@ class NodeStation:
         self._ports, self._wake = ports, wake
         self.node = OperationNode(ports.name)
         self.offer = NodeOffer(self.node, ports.folder, self._read, wake)
-        self._others = ForwardedRequests(ports.links.ask)
+        self._others = ForwardedRequests(ports.links.ask, wake)
         self.server = RequestServer(self.node, ports.links.answer, self._others)
         self._seen: Desired | None = None
         self._wanted: WantedNode | None = None
@@ -103,6 +103,11 @@ class NodeStation:
             message = f"the broker refuses the subscription to requests: {refused}"
             return NodeState(good=False, reason="RequestsRefused", message=message)
         return GOOD
+
+    @property
+    def uplinks(self) -> Mapping[str, bool]:
+        """Return whether each gateway that this one asks answered its last question."""
+        return {each: each not in self._others.silent for each in self.node.server.forward}
 
     @property
     def reports(self) -> tuple[FunctionReport, ...]:
