@@ -404,6 +404,6 @@ def test_a_trained_model_has_the_fields_that_a_training_sets_and_no_other() -> N
         ), name
     for source in (replace(model.source, path="models/f.tflite"), replace(model.source, url="http://plant/f.pack")):
         assert "with fields that no training and no registry sets" in str(outcome(replace(model, source=source)))
-    assert "no training sets" in str(outcome(replace(model, parameters={THRESHOLD: 0.6, "limit": 1})))
+    assert "no registry sets" in str(outcome(replace(model, parameters={THRESHOLD: 0.6, "limit": 1})))
     other_threshold = replace(model, parameters={THRESHOLD: 0.7}, needs=Needs())
     assert isinstance(outcome(other_threshold), GrantedChange)

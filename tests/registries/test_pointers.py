@@ -159,9 +159,11 @@ def s3() -> Iterator[None]:
         environment.setenv("AWS_ACCESS_KEY_ID", "anyone")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "anything")
         environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        fsspec.filesystem("s3", skip_instance_cache=True).mkdir("models")
-        fsspec.filesystem("s3").clear_instance_cache()
+        implementation = fsspec.get_filesystem_class("s3")
+        implementation.clear_instance_cache()  # it keeps the address of a server that is gone
+        fsspec.filesystem("s3").mkdir("models")
         yield
+        implementation.clear_instance_cache()
     server.stop()
 
 
