@@ -8,6 +8,7 @@ one with the earlier cuts, then the one whose classes are given first.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -82,14 +83,17 @@ def partition(
     fastest = search.best(lambda time: (time.busy_us, 1))
     if fastest is None or goal is PartitionGoal.LATENCY:
         return fastest
-    low, high = 1, fastest.period_us
-    while low < high:
-        middle = (low + high) // 2
-        if search.is_possible(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return search.best(lambda time: (time.busy_us, 1), period_us=high)
+    periods = _periods(classes, at_least=-(-fastest.latency_us // search.devices), at_most=fastest.period_us)
+    place = bisect_left(periods, x=True, hi=len(periods) - 1, key=search.is_possible)
+    return search.best(lambda time: (time.busy_us, 1), period_us=periods[place])
+
+
+def _periods(classes: Sequence[DeviceClass], *, at_least: int, at_most: int) -> Sequence[int]:
+    """Return the periods that a partition can have: without a shared line, each is the time of one of its stages."""
+    if any(each.line is not None for each in classes):
+        return range(at_least, at_most + 1)
+    times = {time.busy_us for each in classes for time in each.times.values()}
+    return sorted(time for time in times if at_least <= time <= at_most)
 
 
 Cost = tuple[int, int]
