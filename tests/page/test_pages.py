@@ -320,9 +320,10 @@ def test_the_committed_page_does_not_depend_on_the_time() -> None:
     page = committed(fleet)
     devices, rollouts = tuple(reversed(fleet.devices)), tuple(reversed(fleet.rollouts))
     contests, models = tuple(reversed(fleet.contests)), tuple(reversed(fleet.models))
-    trainings, functions = tuple(reversed(fleet.trainings)), tuple(reversed(fleet.functions))
+    trainings, pipelines = tuple(reversed(fleet.trainings)), tuple(reversed(fleet.pipelines))
+    functions = tuple(reversed(fleet.functions))
     assert page == committed(
-        PageModel(fleet.gateway, devices, rollouts, None, contests, models, trainings, functions=functions)
+        PageModel(fleet.gateway, devices, rollouts, None, contests, models, trainings, pipelines, functions)
     )
     text = Reader(page).text
     assert "31 h" not in text
