@@ -44,7 +44,7 @@ class PowerLostError(Exception):
 
 
 class CortexM:
-    """The processor of a chip. Without a note of what is written to it, the flash must hold the firmware already."""
+    """The processor of a chip, switched on. ``code`` is what its flash has: load address → contents."""
 
     def __init__(self, chip: Chip, cpu: int, code: Mapping[int, bytes]) -> None:
         self.chip = chip
