@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules 5, 6 and 16 of docs/specs/pack.md, section 9. After these checks, no operator needs to check its accesses. */
+/* Rules 5 and 6 of docs/specs/pack.md, section 9. After these checks, no operator needs to check its accesses. */
 #include "engine/plan.h"
 
 #define RECORDS_MAX 4096
 #define ELEMENTS_MAX (1u << 24)
 
-enum { ADD = 6, MUL = 7, QUANTIZE = 8, LOOKUP = 9 };
-#define IN_PLACE (1u << ADD | 1u << MUL | 1u << QUANTIZE | 1u << LOOKUP)
+enum { ADD = 6, MUL = 7 };
 #define WITH_SECOND (1u << ADD | 1u << MUL)
 
 static bool is_tensor(const struct tf_net *net, const struct tf_tensor *tensor)
@@ -22,22 +21,6 @@ static bool is_tensor(const struct tf_net *net, const struct tf_tensor *tensor)
     }
     return tensor->flags <= TF_TENSOR_CONSTANT && tensor->zero == 0 && (constant || tensor->offset % 4 == 0) &&
            tensor->offset <= room && elements <= room - tensor->offset;
-}
-
-/* Rule 16, for one input. */
-static bool is_apart(const struct tf_net *net, const struct tf_record *record, uint32_t input)
-{
-    const struct tf_tensor *x = &net->tensors[input], *y = &net->tensors[record->output];
-    const uint32_t x_bytes = tf_elements(x), y_bytes = tf_elements(y);
-    if ((x->flags & TF_TENSOR_CONSTANT) != 0 || x->offset + x_bytes <= y->offset || y->offset + y_bytes <= x->offset) {
-        return true;
-    }
-    return x->offset == y->offset && (record->number == TF_OPERATOR_SLICE || ((IN_PLACE >> record->number & 1) != 0 && x_bytes == y_bytes));
-}
-
-bool tf_is_input(const struct tf_net *net, const struct tf_record *record, uint32_t input)
-{
-    return input < net->tensor_count && is_apart(net, record, input);
 }
 
 static bool check_record(const struct tf_net *net, const struct tf_record *record)
