@@ -121,5 +121,6 @@ def function(name: str, module: bytes, version: str = "1.0.0") -> dict[str, byte
         "source": {"path": path, "sha256": hashlib.sha256(module).hexdigest()},
         "inputs": [{"name": "window", **WINDOW}],
         "outputs": [{"name": name, "dtype": "int32", "shape": [3], "unit": "mg"}],
+        "limits": {"fuel": 1_000_000, "timeMs": 60_000},  # so that fuel ends a function also on a busy machine
     }
     return {path: module, f"functions/{name}.yaml": document("Function", name, spec)}

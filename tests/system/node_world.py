@@ -101,6 +101,7 @@ def function(name: str, source: bytes | Path = EXAMPLE, **more: Any) -> dict[str
         "source": {"path": path, "sha256": hashlib.sha256(data).hexdigest()},
         "inputs": [{"name": "window", **WINDOW}],
         "outputs": [{"name": "rms", "dtype": "int32", "shape": [3]}],
+        "limits": {"fuel": 1_000_000, "timeMs": 60_000},  # so that a busy machine changes nothing
         **more,
     }
     return {path: data, f"functions/{name}.yaml": document("Function", name, spec)}
