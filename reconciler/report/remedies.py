@@ -100,6 +100,8 @@ _BUILDS: Mapping[str, str] = {
     "BuildToolsMissing": (
         "install the extra that the message names, or build on another machine and share the store (packages)"
     ),
+    "RegistryUnavailable": "see the message: check the address and the credentials",
+    "AddressInvalid": "correct it (registries)",
     "SourceUnavailable": (
         "nothing, if the address is expected back: it is tried again. Otherwise check the URL, the credentials and "
         "the network"
