@@ -47,7 +47,7 @@ def three_cameras_answer_together(context: PipelineContext) -> None:
 
 
 def a_camera_dies_during_an_inference(context: PipelineContext) -> None:
-    """A camera is frozen with an input under way, then killed. The answer still comes, and is the same."""
+    """A camera is frozen while it has an input, then killed. The answer still comes, and is the same."""
     camera = context.fleet.cameras[VICTIM]
     os.kill(camera.pid, signal.SIGSTOP)  # it takes the input, and never answers
     before = _runs_of_first(context)

@@ -68,7 +68,7 @@ class Running:
             return self._process.wait()
 
     def wait(self, *, within_s: float = 120) -> int:
-        """Wait until it exits by itself; returns its exit code."""
+        """Wait until it exits; returns its exit code."""
         self._ended = True
         return self._process.wait(within_s)
 

@@ -34,5 +34,5 @@ def place_of(
 
 
 def speed_of(place: StagePlace) -> StageSpeed:
-    """Return how fast the devices of a stage are. Raises `ValueError` if the label of the clock is no number."""
+    """Return how fast the devices of a stage are. Raises `ValueError` for a clock that is not a number."""
     return StageSpeed(float(place.clock) if place.clock is not None else ASSUMED_MHZ, place.baud)

@@ -297,7 +297,7 @@ def rich(*, live: bool = True) -> PageModel:
 
 
 def pipelines() -> tuple[PipelineStatus, ...]:
-    """Make a pipeline for one of whose devices the gateway stands in."""
+    """Make a pipeline whose gateway stands in for one device."""
     first = PipelineStageFigures(
         1, 3, (DeviceId("cam-1"),), "cam-1", moved_bytes=2048, predicted_ms=80.0, measured_ms=84.2
     )

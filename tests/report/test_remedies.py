@@ -24,7 +24,7 @@ def documented() -> Iterator[tuple[str, str]]:
     conditions = (DOCS / "conditions.md").read_text("utf-8")
     tables = [
         conditions.partition(f"\n## {of}\n")[2].partition("\n## ")[0]
-        for of in ("Devices", "Rollouts", "Contests", "Trainings", "Models", "Functions", "Gateways")
+        for of in ("Devices", "Rollouts", "Contests", "Trainings", "Pipelines", "Models", "Functions", "Gateways")
     ]
     tables.append((DOCS / "git.md").read_text("utf-8").partition("\n| reason |")[2].partition("\n## ")[0])
     assert all(tables)

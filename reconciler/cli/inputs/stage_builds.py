@@ -17,7 +17,7 @@ Built = Callable[[Model, Recipe], BuildResult | None]
 
 
 def stage_results(desired: Desired, pipeline: Pipeline, built: Built) -> list[BuildResult | None]:
-    """Return the builds of all stages; None for one that there is not."""
+    """Return the builds of all stages; None for a stage that is not built."""
     kinds = [desired.types[desired.devices[stage.devices[0]].type] for stage in pipeline.stages]
     models = stage_models_of(desired, pipeline)
     return [built(model, recipe_of(model, kind)) for model, kind in zip(models, kinds, strict=True)]

@@ -83,7 +83,7 @@ def _class(place: StagePlace, anatomy: Anatomy) -> DeviceClass:
 
 
 def order_notes(found: Partition, freely: Partition | None, objective: PipelineObjective) -> tuple[str, ...]:
-    """Say what another order of the devices would gain, if it gains anything."""
+    """Describe what another order of the devices would gain, if it gains anything."""
     if freely is None or _aim(freely, objective) >= _aim(found, objective):
         return ()
     types = ", ".join(f"{stage.device_class} to operator {stage.end}" for stage in freely.stages)
