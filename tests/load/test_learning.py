@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.model import LearnSpec, ModelRef
+from reconciler.model import LearnSpec, ModelRef, Version
 from reconciler.validation.problems import Rule
 from tests.load.repo import SHA256, Repo
 
@@ -56,7 +56,9 @@ BROKEN: dict[str, Case] = {
 def test_learning_is_loaded_with_its_defaults(checked: Repo) -> None:
     desired = checked.load().desired
     assert desired is not None
-    assert desired.models[ModelRef("forest", "1")].learn == LearnSpec(rows=100, every=5, seed=1, most_anomalous=5.0)
+    assert desired.models[ModelRef("forest", Version("1"))].learn == LearnSpec(
+        rows=100, every=5, seed=1, most_anomalous=5.0
+    )
 
 
 @pytest.mark.parametrize("name", BROKEN)

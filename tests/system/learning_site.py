@@ -29,9 +29,9 @@ def learner(version: str = "1.0.0", **learn: Any) -> dict[str, bytes]:  # noqa: 
     return {**files, path: document("Model", "forest", spec)}
 
 
-def rollout(version: str = "1.0.0", **parameters: float) -> bytes:
+def rollout(version: str = "1.0.0", parameters: Mapping[str, float] | None = None) -> bytes:
     """Return the rollout to all devices."""
-    spec = {"model": {"name": "forest", "version": version}, "selector": {}, "parameters": parameters}
+    spec = {"model": {"name": "forest", "version": version}, "selector": {}, "parameters": dict(parameters or {})}
     return document("Rollout", MODEL, spec)
 
 

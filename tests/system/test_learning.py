@@ -52,6 +52,6 @@ def test_a_device_teaches_itself_and_learns_again_by_an_envelope() -> None:
         site.feel(DEVICE, 22, EVERY * ROWS // 2)
         wait("it has grown a forest", lambda: site.is_at(DEVICE, "ForestGrown"), within_s=WITHIN_S)
         assert all("decision=1" in said for said in site.feel(DEVICE, 23, 5, 10 * ROUGH))
-        site.world.commit("Learn again", {"rollouts/pumps.yaml": rollout(**{"learn-generation": 1})})
+        site.world.commit("Learn again", {"rollouts/pumps.yaml": rollout(parameters={"learn-generation": 1})})
         wait("it learns again", lambda: site.is_at(DEVICE, "CollectingRows"), within_s=WITHIN_S)
         assert site.world.device_status(DEVICE)["sequence"] == sequence + 1

@@ -22,6 +22,7 @@ from reconciler.knowledge.records import LearnedForest
 from reconciler.knowledge.writer import KnowledgeWriter
 from reconciler.model import (
     Candidate,
+    Commit,
     Desired,
     DeviceId,
     Digest,
@@ -37,6 +38,7 @@ from tests.engine.samples.test_own_contests import FLEET, NAME, NORTH, desired
 from tests.firmware.learning import starter_pack
 from tests.plan.example_fleet import EVERYWHERE, V2
 
+COMMIT = Commit("c" * 40)
 RULES = ReplacementRules(decided=5, normals=1)
 STARTER = Model(
     V2,
@@ -130,12 +132,13 @@ def test_nothing_is_proposed_against_the_rules(knowledge: KnowledgeWriter, wante
 def test_one_that_does_no_better_is_not_proposed_and_its_branch_is_removed(knowledge: KnowledgeWriter) -> None:
     wanted, proposals = with_local(), LearnedProposals(NORTH)
     own = resolved(wanted, forest(1))
-    proposals.settle({NAME: Proposed("c" * 40, "models any")}, knowledge, NOON, complete=True)
+    proposals.settle({NAME: Proposed(COMMIT, "models any")}, knowledge, NOON, complete=True)
     assert proposals.unwanted == frozenset()  # nothing was decided since the start
     proposals.keep_only({NAME: own})
     assert proposals.unwanted == frozenset()
     proposals.decide(own, compared(s1=BAD), wanted, knowledge)
-    assert (proposals.wanted, proposals.unwanted) == ((), {f"learned_{NAME}"})
+    assert proposals.wanted == ()
+    assert proposals.unwanted == {f"learned_{NAME}"}
 
 
 def test_an_open_proposal_stays_although_another_forest_does_better(knowledge: KnowledgeWriter) -> None:
@@ -143,11 +146,11 @@ def test_an_open_proposal_stays_although_another_forest_does_better(knowledge: K
     better = replace(GOOD, false_alarms=0)
     proposals.decide(resolved(wanted, forest(1)), compared(s1=GOOD), wanted, knowledge)
     (first,) = proposals.wanted
-    proposals.settle({NAME: Proposed("c" * 40, first.target)}, knowledge, NOON, complete=True)
+    proposals.settle({NAME: Proposed(COMMIT, first.target)}, knowledge, NOON, complete=True)
     both = resolved(wanted, forest(1), forest(2, "d002"))
     proposals.decide(both, compared(s1=GOOD, s2=better), wanted, knowledge)
     assert proposals.wanted == (first,)
-    proposals.settle({NAME: MergedProposal("c" * 40, first.target)}, knowledge, NOON, complete=True)
+    proposals.settle({NAME: MergedProposal(COMMIT, first.target)}, knowledge, NOON, complete=True)
     proposals.decide(both, compared(s1=GOOD, s2=better), wanted, knowledge)
     assert proposals.wanted[0].models == (local_ref(forest(2)),)
 
@@ -157,7 +160,7 @@ def test_what_people_declined_is_not_proposed_again(knowledge: KnowledgeWriter) 
     own = resolved(wanted, forest(1))
     proposals.decide(own, compared(s1=GOOD), wanted, knowledge)
     (made,) = proposals.wanted
-    assert proposals.settle({NAME: DeclinedProposal("c" * 40, made.target)}, knowledge, NOON, complete=True) == {NAME}
+    assert proposals.settle({NAME: DeclinedProposal(COMMIT, made.target)}, knowledge, NOON, complete=True) == {NAME}
     again = LearnedProposals(NORTH)
     again.decide(own, compared(s1=GOOD), wanted, knowledge)
     assert again.wanted == ()
