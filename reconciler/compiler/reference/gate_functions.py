@@ -27,7 +27,8 @@ def wrap16(x: Ints) -> Ints:
 
 def _product(a: Ints, b: Ints | int) -> Ints:
     """The doubled product of two fractions, rounded: SRDHM on 16 bits."""
-    return np.minimum((a * b + (1 << 14)) >> 15, _ONE)
+    rounded: Ints = np.minimum((a * b + (1 << 14)) >> 15, _ONE)
+    return rounded
 
 
 def _exp_on_negative(a: Ints, integer_bits: int) -> Ints:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from dataclasses import astuple, replace
+from typing import Any
 
 import numpy as np
 
@@ -112,7 +113,8 @@ def _with_moved_arrays(plan: PlanBuilder, new: PlanBuilder, op: Operator) -> Ope
         return replace(op, table=new.blob(_bytes(plan, op.table, 256)))
     if isinstance(op, (Svdf, SequenceLstm)):
         sizes = op.array_bytes(plan.values[op.input].dims[3], plan.values[op.output].dims[3])
-        return replace(op, **{name: new.blob(_bytes(plan, getattr(op, name), size)) for name, size in sizes.items()})
+        moved: dict[str, Any] = {name: new.blob(_bytes(plan, getattr(op, name), size)) for name, size in sizes.items()}
+        return replace(op, **moved)
     return op
 
 
