@@ -8,6 +8,7 @@ enforced. `applied` keeps the last good commit readable whatever happens to the 
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import shutil
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from reconciler.git.new_commits import MoreHistoryNeeded, NotDescended, has_comm
 from reconciler.git.remote_settings import GitLimits, Remote
 from reconciler.git.transport import server_program, transport_config
 from reconciler.model import Commit
+
+log = logging.getLogger(__name__)
 
 FETCHED = "refs/tinyfleet/fetched"
 APPLIED = "refs/tinyfleet/applied"
@@ -52,7 +55,8 @@ class Mirror:
         self._exclusive = MirrorLock(self.path)
         self._checked = False
         self._damage: str | None = None
-        self._kept_loose = 0  # what the last repack left: git before 2.37 keeps unused objects in files of their own
+        # What the last repack left. Git before 2.37 keeps unused objects in files of their own.
+        self._kept_packs, self._kept_loose = 0, 0
         self._pinned: Commit | None = None  # known to be at APPLIED, so that a poll without news starts no process
 
     def __enter__(self) -> Self:
@@ -217,17 +221,26 @@ class Mirror:
         """Hold off other threads and processes for one change."""
         return self._exclusive.hold(self.limits.transfer_s)
 
-    def repack_if_due(self) -> bool:
-        """Repack if fetches and commits have left many packs or many loose objects. Return whether it was due."""
-        packs = sum(1 for _ in (self.path / "objects" / "pack").glob("*.pack"))
-        if packs <= _MAX_PACKS and self._loose_objects() <= self._kept_loose + _MAX_LOOSE:
+    def repack_if_due(self, *, prune: str = "1.hour.ago") -> bool:
+        """Repack if fetches and commits have left many packs or many loose objects. Return whether it was due.
+
+        What is used by no ref, and older than `prune`, is deleted.
+        """
+        packs, loose = self._packs(), self._loose_objects()
+        if packs <= self._kept_packs + _MAX_PACKS and loose <= self._kept_loose + _MAX_LOOSE:
             return False
-        with self.exclusive():
-            self.git.local("gc", "--quiet", "--prune=1.hour.ago", limit_s=self.limits.transfer_s)
-        self._kept_loose = self._loose_objects()
+        try:
+            with self.exclusive():
+                self.git.local("gc", "--quiet", f"--prune={prune}", limit_s=self.limits.transfer_s)
+        except errors.TransferTooLarge as failure:
+            log.warning("cannot repack %s, which grows until it can: %s", self.path, failure)
+        self._kept_packs, self._kept_loose = self._packs(), self._loose_objects()
         return True
 
     # ------------------------------------------------------------ internals
+
+    def _packs(self) -> int:
+        return sum(1 for _ in (self.path / "objects" / "pack").glob("*.pack"))
 
     def _loose_objects(self) -> int:
         """Count the objects that have a file of their own."""

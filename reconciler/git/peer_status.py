@@ -67,7 +67,8 @@ class PeerStatusReader:
         offered = self._mirror.list_refs(f"{_STATUS}/*")
         if any(not self._mirror.has(commit) for commit in offered.values()):
             self._mirror.transfer("--depth=1", "--prune", refspec=f"+{_STATUS}/*:{_PEERS}/*")
-            self._mirror.repack_if_due()
+            # Nobody needs what was replaced. To keep it for an hour would take git more memory than it may have.
+            self._mirror.repack_if_due(prune="now")
         present = {
             ref.removeprefix(f"{_STATUS}/"): commit for ref, commit in offered.items() if self._mirror.has(commit)
         }
