@@ -112,8 +112,13 @@ def _first_arguments(module: Module, call: ast.Call, passing: set[PassedOn]) -> 
             pass
 
 
-def _begins(module: Module, value: ast.expr, at: ast.AST, passing: set[PassedOn]) -> Iterator[str]:
-    """Yield the words that an argument list can begin with; add to `passing` if the caller decides."""
+def _begins(
+    module: Module, value: ast.expr, at: ast.AST, passing: set[PassedOn], names: frozenset[str] = frozenset()
+) -> Iterator[str]:
+    """Yield the words that an argument list can begin with; add to `passing` if the caller decides.
+
+    `names` are those that were followed to get here: two variables may be assigned to each other.
+    """
     match value:
         case ast.Constant(value=str(text)) if text.strip():
             yield text.split()[0]
@@ -121,13 +126,13 @@ def _begins(module: Module, value: ast.expr, at: ast.AST, passing: set[PassedOn]
             yield text.split()[0]
         case ast.Name(id=name) if _is_argument(module, name, at, passing):
             pass
-        case ast.Name(id=name) | ast.Attribute(attr=name):
+        case ast.Name(id=name) | ast.Attribute(attr=name) if name not in names:
             for each in module.assigned.get(name, []):
-                if each is not value and not _mentions(each, name):
-                    yield from _begins(module, each, each, passing)
+                if not _mentions(each, name):
+                    yield from _begins(module, each, each, passing, names | {name})
         case _:
             for each in _firsts(value):
-                yield from _begins(module, each, at, passing)
+                yield from _begins(module, each, at, passing, names)
 
 
 def _firsts(value: ast.expr) -> list[ast.expr]:
