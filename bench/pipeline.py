@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 from bench.zoo import keyword_spotting, residual
-from reconciler.compiler.evaluation.inference_cost import CYCLES_PER_INSTRUCTION
+from reconciler.compiler.evaluation.estimate_limits import CYCLES_PER_INSTRUCTION
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.stages.cut_network import CutNetwork
 from reconciler.compiler.tflite.network_pack import DeviceLimits

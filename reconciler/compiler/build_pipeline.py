@@ -17,8 +17,9 @@ from reconciler.compiler.build_result import ORACLE_STEP, BuildReport, BuildResu
 from reconciler.compiler.datasets import Dataset, read_dataset, refuse_pickle
 from reconciler.compiler.engine_runner import ExecutionTarget, execute, runner_is_built
 from reconciler.compiler.errors import BuildFailed, DoesNotFit, ModelUnreadable
+from reconciler.compiler.evaluation.estimate_limits import CYCLES_PER_INSTRUCTION
 from reconciler.compiler.evaluation.gates import BuildGates, Predict
-from reconciler.compiler.evaluation.inference_cost import CYCLES_PER_INSTRUCTION, estimate_cost
+from reconciler.compiler.evaluation.inference_cost import estimate_cost
 from reconciler.compiler.evaluation.metrics import Predictions
 from reconciler.compiler.foreign_models import how_to_bring
 from reconciler.compiler.forest.ensemble import ensemble_from_json

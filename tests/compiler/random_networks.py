@@ -32,6 +32,7 @@ ZERO = st.integers(-128, 127)
 ACTIVATION = st.sampled_from([0, 1, 3])  # none, RELU, RELU6
 
 
+LARGEST_SCALE = float(np.finfo(np.float32).max)
 # Scales that no converter would choose on purpose, and that damaged or made-up ranges give.
 ODD_SCALE = st.sampled_from([
     1e-38, 1e-30, 1e-12, 1e-6, 2.0**-20, 1 / 256, 0.1, 0.5, 1.0, 2.0, 41 / 20, 1e3, 1e9, 1e30, 3e38,
@@ -128,8 +129,7 @@ def fully_connected(draw: Draw) -> bytes:
     inputs = [x, w, -1]
     if draw(st.booleans()):
         bias = draw.biases(channels)
-        largest = float(np.finfo(np.float32).max)
-        inputs[2] = model.tensor([channels], [min(x_scale * s, largest) for s in scales], kind="INT32", data=bias)
+        inputs[2] = model.tensor([channels], [min(x_scale * s, LARGEST_SCALE) for s in scales], kind="INT32", data=bias)
     y = model.tensor([batch, channels], draw.scale(), draw.zero())
     table = {"table": "FullyConnectedOptions", "fusedActivationFunction": draw(ACTIVATION)}
     model.operator("FULLY_CONNECTED", inputs, [y], version=9, **table)
@@ -472,7 +472,8 @@ def svdf(draw: Draw) -> bytes:
     b = model.tensor([units], 0.001, kind="INT32", data=draw.biases(units)) if draw(st.booleans()) else -1
     memory = model.state([1, filters * size], of_memory)
     least = 2 * of_time * of_memory  # of the scales of sums: with a smaller one the builder refuses the model
-    y = model.tensor([1, units], max(least, draw.scale() * (200.0 if spread > 100 else 1.0)), draw.zero())
+    scale = min(draw.scale() * (200.0 if spread > 100 else 1.0), LARGEST_SCALE)
+    y = model.tensor([1, units], max(least, scale), draw.zero())
     model.operator("SVDF", [x, w, time, b, memory], [y], table="SVDFOptions", rank=rank, fusedActivationFunction=1)
     return model.finish([x], [y])
 
@@ -487,9 +488,8 @@ def lstm(draw: Draw) -> bytes:
     of_inputs, of_loops = draw.scales(4), draw.scales(4)
     inputs = [model.tensor([units, depth], s, data=draw.int8((units, depth))) for s in of_inputs]
     loops = [model.tensor([units, units], s, data=draw.int8((units, units))) for s in of_loops]
-    largest = float(np.finfo(np.float32).max)
     biases = [
-        model.tensor([units], min(x_scale * s, largest), kind="INT32", data=draw.biases(units)) for s in of_inputs
+        model.tensor([units], min(x_scale * s, LARGEST_SCALE), kind="INT32", data=draw.biases(units)) for s in of_inputs
     ]
     hidden = model.state([1, units], scale, zero, "INT8")
     cell = model.state([1, units], 2.0 ** (draw.size(0, 6) - 15))

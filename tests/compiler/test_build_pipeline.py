@@ -67,8 +67,8 @@ def test_a_threshold_needs_a_decision_and_the_reverse(changes: dict[str, object]
 
 def test_an_unknown_file_type_is_refused() -> None:
     files = Files()
-    with pytest.raises(ModelUnreadable, match=r"m\.onnx has an unknown file type"):
-        run_job(BuildJob(Recipe("m@1", files.add("m.onnx", b"x"), TARGET), files.by_digest))
+    with pytest.raises(ModelUnreadable, match=r"m\.weights has an unknown file type"):
+        run_job(BuildJob(Recipe("m@1", files.add("m.weights", b"x"), TARGET), files.by_digest))
 
 
 def built(files: Files, recipe: Recipe) -> BuildResult:

@@ -77,5 +77,5 @@ def test_capabilities_list_the_operators_of_the_engines(make_agent: MakeAgent, m
     assert isinstance(reported, CapabilitiesBody)
     able = int.from_bytes(reported.operators, "little")
     needed = {number for pack in PACKS.values() for number in operator_numbers(pack)}
-    assert needed == {*range(15), 16, 17}
+    assert needed == {*range(18), 21}
     assert able == sum(1 << number for number in needed | {STAGE})

@@ -9,7 +9,8 @@ from bench.cost_layers import UNSEEN_SEEDS, layer_packs
 from bench.engine import SEEDS, isolation_forest
 from bench.zoo import ZOO
 from reconciler.compiler.engine_runner import ExecutionTarget, execute
-from reconciler.compiler.evaluation.inference_cost import ESTIMATE_OFF_PERCENT, estimate_cost
+from reconciler.compiler.evaluation.estimate_limits import ESTIMATE_OFF_PERCENT
+from reconciler.compiler.evaluation.inference_cost import estimate_cost
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import build_network
 from tests.compiler.random_forests import forest_packs

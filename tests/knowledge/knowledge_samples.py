@@ -6,8 +6,8 @@ from __future__ import annotations
 import struct
 from datetime import UTC, datetime, timedelta
 
-from reconciler.knowledge.records import LogPosition, SampleBatch, Voter
-from reconciler.model import ContestId, DeviceId, ModelRef, Version
+from reconciler.knowledge.records import LearnedForest, LogPosition, SampleBatch, Voter
+from reconciler.model import ContestId, DeviceId, Digest, ModelRef, Version
 from reconciler.model.contests import Candidate
 from reconciler.model.samples import Sample, SampleLog
 
@@ -61,3 +61,10 @@ def batch(before: int, *samples: Sample, end: int | None = None) -> SampleBatch:
 def batch_of(count: int, log: SampleLog = SampleLog.ANOMALIES, device: DeviceId = PUMP) -> SampleBatch:
     """Return the first samples of a log."""
     return batch(0, *[sample(number, log, device) for number in range(count)])
+
+
+def learned(seed: int, device: DeviceId = PUMP) -> LearnedForest:
+    """Make a forest that a device has grown."""
+    starter = ModelRef("forest", Version("1"))
+    digests = (Digest(f"{seed:064x}"), seed, bytes([seed]) * 32)
+    return LearnedForest(device, CONTEST, starter, *digests, 600, 3, b"pack" * seed, NOON + timedelta(seconds=seed))

@@ -13,7 +13,7 @@ import pytest
 from reconciler.knowledge.records import Round, SampleContext
 from reconciler.knowledge.writer import KnowledgeWriter
 from reconciler.model import Digest
-from tests.knowledge.knowledge_samples import CONTEST, CONTEXT, NOON, batch_of, candidate, voter
+from tests.knowledge.knowledge_samples import CONTEST, CONTEXT, NOON, batch_of, candidate, learned, voter
 
 
 def fill(knowledge: KnowledgeWriter, threshold: float | None) -> None:
@@ -31,6 +31,7 @@ def fill(knowledge: KnowledgeWriter, threshold: float | None) -> None:
         knowledge.begin_round(CONTEST, Round(candidate(number, threshold), at, proposed=True))
         knowledge.decline(CONTEST, candidate(number, threshold), at)
     knowledge.save_proposal(CONTEST, candidate(3, threshold), later)
+    knowledge.save_learned(learned(1))
 
 
 @pytest.mark.parametrize("threshold", [0.6, None])

@@ -17,13 +17,24 @@ from pathlib import Path
 import pytest
 
 from reconciler.knowledge.reader import NoKnowledge, read_knowledge
-from reconciler.knowledge.records import LearnedForest, LogPosition, Round, SampleContext
+from reconciler.knowledge.records import LogPosition, Round, SampleContext
 from reconciler.knowledge.schema import KnowledgeUnusable
 from reconciler.knowledge.writer import KnowledgeWriter
 from reconciler.model import DeviceId, Digest, ModelRef, Version
 from reconciler.model.contests import KnowledgeBounds
 from reconciler.model.samples import SampleLog
-from tests.knowledge.knowledge_samples import CONTEST, NOON, PUMP, STEP, batch, batch_of, candidate, sample, voter
+from tests.knowledge.knowledge_samples import (
+    CONTEST,
+    NOON,
+    PUMP,
+    STEP,
+    batch,
+    batch_of,
+    candidate,
+    learned,
+    sample,
+    voter,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,12 +128,6 @@ def test_a_kill_loses_nothing_that_was_committed(path: Path, after: int) -> None
     assert stored(knowledge) == list(range(cursor))
     assert cursor > last
     knowledge.close()
-
-
-def learned(seed: int, device: DeviceId = PUMP) -> LearnedForest:
-    starter = ModelRef("forest", Version("1"))
-    digests = (Digest(f"{seed:064x}"), seed, bytes([seed]) * 32)
-    return LearnedForest(device, CONTEST, starter, *digests, 600, 3, b"pack" * seed, NOON + timedelta(seconds=seed))
 
 
 def test_a_device_has_one_forest_which_is_forgotten_with_its_samples(path: Path) -> None:

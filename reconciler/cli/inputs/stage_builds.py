@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reconciler.compiler.build_result import BuildReport, BuildResult
-from reconciler.compiler.evaluation.inference_cost import CYCLES_PER_INSTRUCTION
+from reconciler.compiler.evaluation.estimate_limits import CYCLES_PER_INSTRUCTION
 from reconciler.compiler.recipe import Recipe, recipe_of
 from reconciler.model import Desired, Model, Pipeline
 from reconciler.pipeline.changed import stage_models_of

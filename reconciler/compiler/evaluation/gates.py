@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from reconciler.compiler.build_result import GateOutcome
 from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.errors import BuildGateFailed
-from reconciler.compiler.evaluation.inference_cost import ESTIMATE_OFF_PERCENT
+from reconciler.compiler.evaluation.estimate_limits import ESTIMATE_OFF_PERCENT
 from reconciler.compiler.evaluation.metrics import Predictions, measure
 from reconciler.compiler.recipe import GateSpec
 

@@ -18,8 +18,6 @@ from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.pack_format import PackKind, SectionId, disassemble
 from reconciler.compiler.pack.plan_section import decode_plan, decode_tensors, macs_of
 
-CYCLES_PER_INSTRUCTION = 1.5  # on small cores: loads, flash wait states and taken branches
-ESTIMATE_OFF_PERCENT = 15  # at most, on networks that the fit has not seen (tests/firmware/test_estimate.py)
 POWERS = frozenset({Statistic.SKEWNESS, Statistic.KURTOSIS})
 DEVIATIONS = frozenset({Statistic.PEAK, Statistic.CREST, Statistic.ZERO_CROSSINGS})
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reconciler.compiler.errors import BuildFailed, NoPlacement
-from reconciler.compiler.evaluation.inference_cost import CYCLES_PER_INSTRUCTION
+from reconciler.compiler.evaluation.estimate_limits import CYCLES_PER_INSTRUCTION
 from reconciler.compiler.stages.cut_network import CutNetwork
 from reconciler.compiler.tflite.network_pack import DeviceLimits
 from reconciler.model import PipelineObjective, StagePlace

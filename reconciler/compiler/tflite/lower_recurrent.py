@@ -160,8 +160,9 @@ def _gate_scales(
 
 
 def _product(first: float, second: float, divisor: float) -> float:
-    """Return a scale in the 32-bit floats of the oracle."""
-    return float(np.float32(first) * np.float32(second) / np.float32(divisor))
+    """Return a scale in the 32-bit floats of the oracle. `scaled_multiplier` refuses one that is beyond them."""
+    with np.errstate(over="ignore"):
+        return float(np.float32(first) * np.float32(second) / np.float32(divisor))
 
 
 def _intermediate(node: Node) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from reconciler.compiler.evaluation.inference_cost import CYCLES_PER_INSTRUCTION
+from reconciler.compiler.evaluation.estimate_limits import CYCLES_PER_INSTRUCTION
 from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.pack_format import SectionId, disassemble
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
