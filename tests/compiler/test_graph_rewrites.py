@@ -14,7 +14,9 @@ from reconciler.compiler.pack.pack_format import SectionId, disassemble
 from reconciler.compiler.pack.plan_section import decode_plan
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, name_hash
 from reconciler.compiler.recipe import GateSpec, Recipe
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.network_pack import Decision, build_network
+from reconciler.compiler.tflite.oracle import Oracle
 from tests.compiler.recipes import TARGET, Files
 from tests.compiler.tflite_builder import Model as Flat
 
@@ -42,14 +44,26 @@ def test_a_depthwise_convolution_of_one_channel_is_an_ordinary_one() -> None:
     assert operator.groups == 1
 
 
-def padded(pads: tuple[int, int], *, reader: str = "CONV_2D", zero_point: int = 0, also_read: bool = False) -> bytes:
-    """Return a PAD of rows before and after an image of four, and a window of three."""
+def padded(
+    pads: tuple[int, int],
+    *,
+    reader: str = "CONV_2D",
+    zero_point: int = 0,
+    fill: int | None = None,
+    also_read: bool = False,
+) -> bytes:
+    """Return a PAD (with a fill: PADV2) of rows before and after an image of four, and a window of three."""
     model = Flat()
     height = 4 + sum(pads)
     x = model.tensor([1, 4, 4, 2], 0.1, zero_point)
     p = model.tensor([1, height, 4, 2], 0.1, zero_point)
     y = model.tensor([1, height - 2, 2, 2], 0.1, zero_point)
-    model.operator("PAD", [x, model.constant([[0, 0], list(pads), [0, 0], [0, 0]])], [p], table="PadOptions")
+    inputs = [x, model.constant([[0, 0], list(pads), [0, 0], [0, 0]])]
+    if fill is None:
+        model.operator("PAD", inputs, [p], table="PadOptions")
+    else:
+        inputs.append(model.tensor([1], 0.1, zero_point, data=np.array([fill], np.int8)))
+        model.operator("PADV2", inputs, [p], table="PadV2Options")
     if reader == "CONV_2D":
         model.operator(reader, [p, *weights(model, (2, 3, 3, 2), channels=2)], [y], table="Conv2DOptions", **GEOMETRY)
     else:
@@ -58,9 +72,18 @@ def padded(pads: tuple[int, int], *, reader: str = "CONV_2D", zero_point: int = 
     return model.finish([x], [y, p] if also_read else [y])
 
 
-@pytest.mark.parametrize(("reader", "zero_point"), [("CONV_2D", 0), ("CONV_2D", -128), ("MAX_POOL_2D", -128)])
-def test_padding_is_folded_into_the_operator_behind_it(reader: str, zero_point: int) -> None:
-    (operator,) = plan_of(padded((2, 1), reader=reader, zero_point=zero_point))
+@pytest.mark.parametrize(
+    ("reader", "zero_point", "fill"),
+    [
+        ("CONV_2D", 0, None),
+        ("CONV_2D", -128, None),
+        ("CONV_2D", -3, -3),
+        ("MAX_POOL_2D", -128, None),
+        ("MAX_POOL_2D", 5, -128),  # the least value never wins
+    ],
+)
+def test_padding_is_folded_into_the_operator_behind_it(reader: str, zero_point: int, fill: int | None) -> None:
+    (operator,) = plan_of(padded((2, 1), reader=reader, zero_point=zero_point, fill=fill))
     assert isinstance(operator, (Conv2D, MaxPool))
     assert (operator.pad_top, operator.pad_left) == (2, 0)
 
@@ -76,6 +99,28 @@ def test_padding_is_folded_into_the_operator_behind_it(reader: str, zero_point: 
 )
 def test_padding_that_an_operator_cannot_do_itself_stays(model: bytes) -> None:
     assert isinstance(plan_of(model)[0], Pad)
+
+
+@pytest.mark.parametrize(
+    ("reader", "zero_point", "fill"),
+    [
+        ("CONV_2D", -3, 0),  # a real 0 is the zero point, not the integer
+        ("CONV_2D", 0, -128),
+        ("CONV_2D", -128, 127),
+        ("AVERAGE_POOL_2D", 0, 0),  # what is outside would not be counted
+        ("MAX_POOL_2D", -128, -127),
+        ("MAX_POOL_2D", -3, -3),
+    ],
+)
+def test_padding_with_another_value_stays_and_equals_the_oracle(reader: str, zero_point: int, fill: int) -> None:
+    model = padded((1, 1), reader=reader, zero_point=zero_point, fill=fill)
+    pad = plan_of(model)[0]
+    assert isinstance(pad, Pad)
+    assert (pad.low, pad.high) == (fill, fill)
+    pixels = np.random.default_rng(1).integers(-128, 128, (1, 4, 4, 2), np.int8)
+    (computed,) = ReferenceInterpreter(build_network(model).data).run([pixels.tobytes()]).outputs
+    (expected,) = Oracle(model).run([pixels])
+    assert np.frombuffer(computed, np.int8).tolist() == expected.reshape(-1).tolist()
 
 
 def test_padding_that_something_else_reads_stays_and_the_convolution_does_without_it() -> None:
