@@ -6,36 +6,22 @@
  *
  * TINYFLEET_FUZZ_REGION names a file with the provisioned region.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "fuzz.h"
-#include "host_agent.h"
+#include "fuzz_device.h"
 
-#define ERASE 256
-#define WRITE 8
 #define REGION_BYTES 4096
-#define JOURNAL_BYTES 2048
-#define MARKS_BYTES 1024
-#define SLOT_BYTES 4096
-#define SLOTS_AT (REGION_BYTES + 2 * JOURNAL_BYTES + MARKS_BYTES + ERASE)
-#define SAMPLES_AT (SLOTS_AT + 2 * SLOT_BYTES)
-#define SAMPLES_BYTES (2 * ERASE)
+#define SAMPLES_AT FUZZ_SLOTS_END(REGION_BYTES)
+#define SAMPLES_BYTES (2 * FUZZ_ERASE)
 #define LEARNING_AT (SAMPLES_AT + 2 * SAMPLES_BYTES)
-#define LEARNING_BYTES (4 * ERASE)
+#define LEARNING_BYTES (4 * FUZZ_ERASE)
 #define FLASH_BYTES (LEARNING_AT + 2 * LEARNING_BYTES)
 #define WINDOW_BYTES 32 /* of the pre-baked model */
-#define REPLY_BYTES 640
 #define TURNS_MAX 64
 
 static const struct tf_geometry geometry = {
-    .erase_size = ERASE,
-    .write_size = WRITE,
-    .provisioned = {0, REGION_BYTES, 0},
-    .journal = {{REGION_BYTES, JOURNAL_BYTES, 0}, {REGION_BYTES + JOURNAL_BYTES, JOURNAL_BYTES, 0}},
-    .marks = {REGION_BYTES + 2 * JOURNAL_BYTES, MARKS_BYTES, 0},
-    .scratch = {REGION_BYTES + 2 * JOURNAL_BYTES + MARKS_BYTES, ERASE, 0},
-    .slot = {{SLOTS_AT, SLOT_BYTES, 0}, {SLOTS_AT + SLOT_BYTES, SLOT_BYTES, 0}},
+    FUZZ_REGIONS(REGION_BYTES),
     .samples = {{SAMPLES_AT, SAMPLES_BYTES, 0}, {SAMPLES_AT + SAMPLES_BYTES, SAMPLES_BYTES, 0}},
     .rows = {LEARNING_AT, LEARNING_BYTES, 0},
     .forest = {LEARNING_AT + LEARNING_BYTES, LEARNING_BYTES, 0},
@@ -43,6 +29,7 @@ static const struct tf_geometry geometry = {
 static uint8_t region[REGION_BYTES];
 static uint8_t bytes[FLASH_BYTES];
 static _Alignas(8) uint8_t arena[8192];
+static const struct fuzz_memory memory = {&geometry, bytes, sizeof bytes, region, {arena, sizeof arena}};
 static struct host_device device;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -50,22 +37,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
-    const char *path = getenv("TINYFLEET_FUZZ_REGION");
-    FILE *file = path != NULL ? fopen(path, "rb") : NULL;
-    FUZZ_HOLDS(file != NULL);
-    memset(region, 0xff, sizeof region);
-    FUZZ_HOLDS(fread(region, 1, sizeof region, file) > 0);
-    (void)fclose(file);
+    fuzz_read_region(&memory, "");
     return 0;
-}
-
-static void make_device(void)
-{
-    const struct flash_model flash = {.bytes = bytes, .size = FLASH_BYTES, .erase_size = ERASE, .write_size = WRITE, .random = 1};
-    memset(bytes, 0xff, sizeof bytes);
-    memcpy(bytes, region, sizeof region);
-    host_device_init(&device, &flash, &geometry, (struct tf_arena){arena, sizeof arena});
-    FUZZ_HOLDS(host_boot(&device) == TF_OK);
 }
 
 static void work(void)
@@ -94,8 +67,8 @@ static void infer(const uint8_t *message, size_t length)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static uint8_t reply[REPLY_BYTES];
-    make_device();
+    static uint8_t reply[FUZZ_REPLY_BYTES];
+    fuzz_make_device(&device, &memory);
     while (size >= 2) {
         const size_t said = (size_t)(data[0] | (data[1] & 0x7f) << 8);
         const bool corrected = (data[1] & 0x80) != 0;

@@ -7,36 +7,23 @@
  * TINYFLEET_FUZZ_REGION names a file with the provisioned region, next to one of the same name with .stage added: the
  * region of a device whose pre-baked model is a stage.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "fuzz.h"
-#include "host_agent.h"
+#include "fuzz_device.h"
 #include "stage/session.h"
 #include "tinyfleet/engine_span.h"
 
-#define ERASE 256
 #define REGION_BYTES 16384
-#define JOURNAL_BYTES 2048
-#define SLOT_BYTES 4096
-#define SLOTS_AT (REGION_BYTES + 2 * JOURNAL_BYTES + 1024 + ERASE)
-#define FLASH_BYTES (SLOTS_AT + 2 * SLOT_BYTES)
-#define REPLY_BYTES 640
+#define FLASH_BYTES FUZZ_SLOTS_END(REGION_BYTES)
 #define PLACE_BYTES 8 /* of seq and offset, before the content of a piece */
 #define FEED_TYPE 8
 
-static const struct tf_geometry geometry = {
-    .erase_size = ERASE,
-    .write_size = 8,
-    .provisioned = {0, REGION_BYTES, 0},
-    .journal = {{REGION_BYTES, JOURNAL_BYTES, 0}, {REGION_BYTES + JOURNAL_BYTES, JOURNAL_BYTES, 0}},
-    .marks = {REGION_BYTES + 2 * JOURNAL_BYTES, 1024, 0},
-    .scratch = {REGION_BYTES + 2 * JOURNAL_BYTES + 1024, ERASE, 0},
-    .slot = {{SLOTS_AT, SLOT_BYTES, 0}, {SLOTS_AT + SLOT_BYTES, SLOT_BYTES, 0}},
-};
+static const struct tf_geometry geometry = {FUZZ_REGIONS(REGION_BYTES)};
 static uint8_t region[REGION_BYTES];
 static uint8_t bytes[FLASH_BYTES];
 static _Alignas(8) uint8_t arena[16384];
+static const struct fuzz_memory memory = {&geometry, bytes, sizeof bytes, region, {arena, sizeof arena}};
 static struct host_device device;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -44,31 +31,20 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
-    char path[512];
-    const char *other = getenv("TINYFLEET_FUZZ_REGION");
-    FUZZ_HOLDS(other != NULL && snprintf(path, sizeof path, "%s.stage", other) < (int)sizeof path);
-    FILE *file = fopen(path, "rb");
-    FUZZ_HOLDS(file != NULL);
-    memset(region, 0xff, sizeof region);
-    FUZZ_HOLDS(fread(region, 1, sizeof region, file) > 0);
-    (void)fclose(file);
+    fuzz_read_region(&memory, ".stage");
     return 0;
 }
 
 static void make_device(void)
 {
-    const struct flash_model flash = {.bytes = bytes, .size = FLASH_BYTES, .erase_size = ERASE, .write_size = 8, .random = 1};
-    memset(bytes, 0xff, sizeof bytes);
-    memcpy(bytes, region, sizeof region);
-    host_device_init(&device, &flash, &geometry, (struct tf_arena){arena, sizeof arena});
-    FUZZ_HOLDS(host_boot(&device) == TF_OK);
+    fuzz_make_device(&device, &memory);
     FUZZ_HOLDS(device.agent.running.is_stage);
     device.agent.journal.record.state.delegation.epoch = 1; /* as after its first envelope */
 }
 
 static void handle(const uint8_t *message, size_t length)
 {
-    static uint8_t reply[REPLY_BYTES];
+    static uint8_t reply[FUZZ_REPLY_BYTES];
     uint8_t *copy = malloc(length + 1); /* of exactly this size, so that a read past the end is found */
     memcpy(copy, message, length);
     FUZZ_HOLDS(host_handle(&device, copy, length, false, reply, sizeof reply) >= 0);

@@ -48,7 +48,7 @@ class Fuzzers:
         engines = [path for part in (".", "portable", "recurrent") for path in sorted((engine / part).glob("*.c"))]
         engines += sorted((FIRMWARE / "src" / "learning").glob("*.c"))
         ports = [FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent")]
-        shared = [_HERE / "any_signature.c", _HERE / "bytes_in_flash.c"]
+        shared = [_HERE / f"{name}.c" for name in ("any_signature", "bytes_in_flash", "fuzz_device")]
         shared += [FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "stages")]
         shared += [FIRMWARE / "network" / "mqtt" / "mqtt.c"]
         with locked(folder), ThreadPoolExecutor(WORKERS) as pool:
