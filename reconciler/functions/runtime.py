@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 LOAD_S = 30.0  # to start the process, and to compile a module of 1 MiB
 GRACE_S = 1.0  # after the limit on time of a call, before the process is ended
 CPU_S = 3600  # of a process; it is replaced when half of it is used
-FILE_BYTES = 0  # it writes no files
+FILE_BYTES = 1 << 20  # libffi keeps callbacks in a file in memory, where none may be both written and executed
 LINE_BYTES_MAX = 1 << 16
 
 Made = TypeVar("Made")
