@@ -5,8 +5,8 @@
     with OperationClient(settings) as client:
         rms = client.call("features.rms", window.tobytes())
 
-An `OperationClient` may be used by several threads. It asks again while no gateway has taken a request, which is safe:
-a call runs at most once.
+An `OperationClient` may be used by several threads. It asks again while no gateway has taken a request, and when its
+connection was lost meanwhile, which is safe: a call runs at most once.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class OperationClient:
     def __init__(self, settings: ClientSettings) -> None:
         self._base = f"tinyfleet/{settings.fleet}"
         self._settings = settings
-        self._waiting: dict[bytes, queue.SimpleQueue[BusMessage]] = {}
+        self._waiting: dict[bytes, queue.SimpleQueue[BusMessage | None]] = {}  # None: the connection was lost
         self._listed: dict[str, AdvertisedOperation] = {}
         self._ready = threading.Event()
         self._refused = ""
@@ -173,28 +173,31 @@ class OperationClient:
         return digest(known.inputs) if known is not None else DataDescriptor()
 
     def _exchange(self, messages: Sequence[BusMessage], call: bytes, deadline_ms: int) -> OperationResult:
-        arrived: queue.SimpleQueue[BusMessage] = queue.SimpleQueue()
+        arrived: queue.SimpleQueue[BusMessage | None] = queue.SimpleQueue()
         self._waiting[call] = arrived
         began_s = time.monotonic()
         ends_s = began_s + deadline_ms / 1000 + LATE_S
-        taken_s: float | None = None
+        taken, taken_s = False, None
         collected = DataParts()
         try:
             self._publish(messages, deadline_ms)
             while True:
                 now_s = time.monotonic()
-                wait_s = ends_s - now_s if taken_s is not None else min(ASK_AGAIN_S, ends_s - now_s)
+                wait_s = ends_s - now_s if taken else min(ASK_AGAIN_S, ends_s - now_s)
                 try:
                     message = arrived.get(timeout=max(0.0, wait_s))
                 except queue.Empty:
+                    message = None
+                if message is None:
+                    taken = False  # an answer may be lost
                     left_ms = round((ends_s - LATE_S - time.monotonic()) * 1000)
                     if left_ms <= 0:
                         why = "no gateway answered" if taken_s is None else "the node did not answer in time"
-                        raise OperationFailed(AnswerCode.DEADLINE, why) from None
+                        raise OperationFailed(AnswerCode.DEADLINE, why)
                     self._publish(messages, left_ms)
                     continue
-                if isinstance(message, TakenMessage) and taken_s is None:
-                    taken_s = time.monotonic() - began_s
+                if isinstance(message, TakenMessage):
+                    taken, taken_s = True, taken_s if taken_s is not None else time.monotonic() - began_s
                 elif isinstance(message, PartMessage):
                     collected.add("", message, now_s)
                 elif isinstance(message, DoneMessage):
@@ -227,7 +230,7 @@ class OperationClient:
             client.tls_set_context(context)
         client.on_socket_open = _send_at_once
         client.on_connect = self._on_connect
-        client.on_subscribe = lambda *_: self._ready.set()
+        client.on_subscribe = lambda *_: self._on_subscribed()
         client.on_message = self._on_message
         return client
 
@@ -239,6 +242,12 @@ class OperationClient:
             self._ready.set()
         else:
             client.subscribe(f"{self._base}/answer/{self._settings.client}", 1)
+
+    def _on_subscribed(self) -> None:
+        if self._ready.is_set():  # not the first time: what was sent meanwhile did not arrive
+            for waiting in list(self._waiting.values()):
+                waiting.put(None)
+        self._ready.set()
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         try:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from typing import Self
 from reconciler.bus.built_in import bucket_operations, inspect_operation
 from reconciler.bus.function_operations import FunctionOperations, FunctionQueue, allowed_imports, loaded_function
 from reconciler.bus.local_storage import ItemStore
-from reconciler.bus.node import OperationNode
+from reconciler.bus.node import OfferedOperation, OperationNode
 from reconciler.bus.request_server import RequestServer
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
 from reconciler.functions.runtime import FunctionRuntime
@@ -73,6 +73,7 @@ class NodeSite:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self.loop: asyncio.AbstractEventLoop | None = None
         self.server: RequestServer | None = None
+        self.more: Mapping[str, OfferedOperation] = {}  # set before it starts
         self.sent: list[tuple[str, bytes]] = []  # to clients
 
     def __enter__(self) -> Self:
@@ -96,7 +97,7 @@ class NodeSite:
             FunctionRuntime(MEMORY_BYTES),
             MqttLink(self._settings),
         )
-        offered = {**inspect_operation(node), **bucket_operations(node.name, BUCKET, store)}
+        offered = {**inspect_operation(node), **bucket_operations(node.name, BUCKET, store), **self.more}
         operations = FunctionOperations(node, runtime, FunctionQueue(64), store)
         for each, source in self._functions:
             await runtime.load(loaded_function(each), source, text=True, allowed=allowed_imports(each))
