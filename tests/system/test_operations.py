@@ -13,6 +13,8 @@ from demo.world import FLEET, GATEWAY, TINYFLEET, NotObservedError, World
 from reconciler.client import AdvertisedOperation, OperationClient
 from reconciler.operations.codes import AnswerCode, OperationFailed
 from tests.functions.modules import LOOP
+from tests.mosquitto import free_port
+from tests.system.listening_sockets import listening_addresses
 from tests.system.node_world import CLIENT, NODE, WITHIN_S, NodeWorld, function, gateway
 
 WINDOW = struct.pack("<6h", 3, -4, 0, 3, 4, 7)
@@ -118,3 +120,14 @@ def test_items_outlive_the_daemon_and_a_bucket_keeps_what_git_says(node: NodeWor
             client.call("data.get.vibration", numbers[3], timeout_s=3)
         node.world.commit("A node again", {"gateway.yaml": gateway(NODE)})
         assert client.call("data.get.vibration", numbers[3], timeout_s=WITHIN_S) == bytes([3] * 6)
+
+
+def test_nothing_listens_beyond_the_loopback_interface(node: NodeWorld) -> None:
+    """With functions, storage, the page and metrics on; clients reach the gateway only through its broker."""
+    configuration = node.world.folder / "gateway.toml"
+    text = configuration.read_text(encoding="utf-8")
+    configuration.write_text(text.replace('listen = ""', f'listen = "127.0.0.1:{free_port()}"'), encoding="utf-8")
+    node.begin(function("rms"))
+    node.wait_for_reason("functions/rms.yaml", "Ready", "Ready")
+    found = listening_addresses(node.site.gateway.pid)
+    assert [str(each) for each in found] == ["127.0.0.1"]
