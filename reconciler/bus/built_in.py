@@ -28,28 +28,44 @@ def inspect_operation(node: OperationNode) -> dict[str, OfferedOperation]:
         names = {each.operation for each in here}
         return inspect_document(node.name, [*here, *(each for each in node.elsewhere if each.operation not in names)])
 
-    outputs = _values("document", ValueElement.BYTES, None)
-    return {INSPECT: OfferedOperation(Capability(INSPECT, node.name, NOTHING, outputs, idempotent=True), inspect)}
+    return {INSPECT: OfferedOperation(inspect_capability(node.name), inspect)}
+
+
+def inspect_capability(node: str) -> Capability:
+    """Return how the operation that describes a node is listed."""
+    return Capability(INSPECT, node, NOTHING, _values("document", ValueElement.BYTES, None), idempotent=True)
+
+
+def bucket_capabilities(node: str, bucket: Bucket) -> dict[str, Capability]:
+    """Return how the operations of one bucket are listed, by verb."""
+    item = DataDescriptor((value_of(bucket.descriptor, "item"),))
+    number = _values("number", ValueElement.UINT64, 1)
+    after, listed = _values("after", ValueElement.UINT64, 1), _values("items", ValueElement.INT64, None, 3)
+    verbs: dict[str, tuple[DataDescriptor, DataDescriptor, bool]] = {
+        "put": (item, number, True),
+        "get": (number, item, True),
+        "list": (after, listed, True),
+        "delete": (number, _values("deleted", ValueElement.UINT8, 1), False),
+        "stat": (NOTHING, _values("stat", ValueElement.UINT64, 4), True),
+    }
+    return {
+        verb: Capability(f"data.{verb}.{bucket.name}", node, inputs, outputs, idempotent=idempotent, has_data=True)
+        for verb, (inputs, outputs, idempotent) in verbs.items()
+    }
 
 
 def bucket_operations(node: str, bucket: Bucket, store: ItemStore) -> Mapping[str, OfferedOperation]:
     """Return the operations of one bucket."""
     operations = _BucketOperations(bucket.name, store)
-    item = DataDescriptor((value_of(bucket.descriptor, "item"),))
-    number = _values("number", ValueElement.UINT64, 1)
-    after, listed = _values("after", ValueElement.UINT64, 1), _values("items", ValueElement.INT64, None, 3)
-    offered: tuple[tuple[str, DataDescriptor, DataDescriptor, Perform, bool], ...] = (
-        ("put", item, number, operations.put, True),
-        ("get", number, item, operations.get, True),
-        ("list", after, listed, operations.list, True),
-        ("delete", number, _values("deleted", ValueElement.UINT8, 1), operations.delete, False),
-        ("stat", NOTHING, _values("stat", ValueElement.UINT64, 4), operations.stat, True),
-    )
-    return {
-        name: OfferedOperation(Capability(name, node, inputs, outputs, idempotent=idempotent, has_data=True), perform)
-        for verb, inputs, outputs, perform, idempotent in offered
-        for name in [f"data.{verb}.{bucket.name}"]
+    work: dict[str, Perform] = {
+        "put": operations.put,
+        "get": operations.get,
+        "list": operations.list,
+        "delete": operations.delete,
+        "stat": operations.stat,
     }
+    listed = bucket_capabilities(node, bucket)
+    return {each.operation: OfferedOperation(each, work[verb]) for verb, each in listed.items()}
 
 
 def stored(put: Callable[[], int]) -> int:

@@ -65,6 +65,18 @@ class FunctionTally:
         self.failure = failure
 
 
+def function_capability(function: Function, node: str) -> Capability:
+    """Return how the operation of a function is listed."""
+    return Capability(
+        function.operation,
+        node,
+        DataDescriptor(function.inputs, function.task),
+        DataDescriptor(function.outputs, function.task),
+        f"{function.name} {function.version}",
+        function.idempotent,
+    )
+
+
 OnEnd = Callable[[Function, str | None], None]  # a call has ended, and why it failed
 
 
@@ -96,15 +108,7 @@ class FunctionOperations:
             self._ended(function, None)
             return result
 
-        capability = Capability(
-            function.operation,
-            self._node.name,
-            DataDescriptor(function.inputs, function.task),
-            DataDescriptor(function.outputs, function.task),
-            f"{function.name} {function.version}",
-            function.idempotent,
-        )
-        return OfferedOperation(capability, perform, self._queue.load)
+        return OfferedOperation(function_capability(function, self._node.name), perform, self._queue.load)
 
     async def _run(self, loaded: LoadedFunction, asked: Invocation, host: _Host) -> bytes:
         if asked.depth:

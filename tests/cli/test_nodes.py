@@ -93,3 +93,26 @@ def test_items_are_listed_and_copied(gateway: GatewayFolder, tmp_path: Path) -> 
     assert (tmp_path / "item").read_bytes() == bytes(6)
     assert "has no item 9" in refused("storage", "get", BUCKET.name, "9", "-o", tmp_path / "item", *config)
     assert "did you mean `vibration`?" in refused("storage", "list", "vibratio", *config)
+
+
+def test_a_thing_description_has_what_the_standard_demands(clone: Path) -> None:
+    """The names and values are those of the JSON Schema of W3C WoT Thing Description 1.1."""
+    (node,) = json.loads(run("node", "list", clone, "--output", "json")[1])
+    code, out, err = run("node", "show", node["node"], clone, "--wot", "broker.example")
+    assert code == 0, err
+    thing = json.loads(out)
+    assert {"@context", "title", "security", "securityDefinitions"} <= thing.keys()
+    assert thing["@context"][0] == "https://www.w3.org/2022/wot/td/v1.1"
+    assert set(thing["security"]) <= thing["securityDefinitions"].keys()
+    assert {each["scheme"] for each in thing["securityDefinitions"].values()} == {"auto"}
+    offered = {f"data.{verb}.vibration" for verb in ("put", "get", "list", "delete", "stat")}
+    assert thing["actions"].keys() == {"node.inspect", "features.rms", *offered}
+    for action in thing["actions"].values():
+        (form,) = action["forms"]
+        assert form["href"].startswith("mqtts://broker.example:8883/")
+        assert (form["op"], form["contentType"]) == ("invokeaction", "application/cbor")
+        assert {type(action[each]) for each in ("safe", "idempotent", "synchronous")} == {bool}
+    item = thing["actions"]["data.get.vibration"]["output"]["properties"]["item"]
+    assert (item["type"], item["items"]["minItems"], item["items"]["items"]["minimum"]) == ("array", 3, -32768)
+    assert "input" not in thing["actions"]["data.stat.vibration"]
+    assert run("node", "show", node["node"], clone, "--wot", "broker.example:mqtt")[0] == 2

@@ -50,15 +50,21 @@ def broker_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def broker_address(broker: str, option: str = "--broker") -> tuple[str, int]:
+    """Read HOST[:PORT]."""
+    host, _, port = broker.partition(":")
+    if port and not port.isdecimal():
+        raise click.BadParameter(f"{port!r} is not a port", param_hint=option)
+    return host, int(port or PORT)
+
+
 @contextmanager
 def connected_client(broker: str, fleet: str, client: str, certificates: Path) -> Iterator[OperationClient]:
     """Connect; a failed operation is a failure of the command."""
-    host, _, port = broker.partition(":")
-    if port and not port.isdecimal():
-        raise click.BadParameter(f"{port!r} is not a port", param_hint="--broker")
+    host, port = broker_address(broker)
     files = (certificates / name for name in ("ca.crt", f"{client}.crt", f"{client}.key"))
     try:
-        with OperationClient(ClientSettings(host, fleet, client, int(port or PORT), *files)) as connected:
+        with OperationClient(ClientSettings(host, fleet, client, port, *files)) as connected:
             yield connected
     except OperationFailed as failure:
         raise RequestFailed(str(failure)) from failure

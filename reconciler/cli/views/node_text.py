@@ -10,10 +10,13 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from reconciler.bus.built_in import bucket_capabilities, inspect_capability
+from reconciler.bus.function_operations import function_capability
 from reconciler.cli.views.contest_text import plain_table
 from reconciler.cli.views.operation_text import descriptor_text, item_text
 from reconciler.model import Bucket, Desired, Function
 from reconciler.operations.placement import placement_of
+from reconciler.operations.resolution import Capability
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,13 @@ def nodes_of(desired: Desired) -> list[PlannedNode]:
         total = storage.bytes if storage is not None else 0
         found.append(PlannedNode(name, held, buckets, total, node.functions is not None))
     return found
+
+
+def capabilities_of(node: PlannedNode) -> list[Capability]:
+    """Return the operations that a node offers, once it runs this commit."""
+    of_buckets = [each for bucket in node.buckets for each in bucket_capabilities(node.name, bucket).values()]
+    of_functions = [function_capability(each, node.name) for each in node.functions]
+    return [inspect_capability(node.name), *of_buckets, *of_functions]
 
 
 def listed_nodes(found: Sequence[PlannedNode]) -> RenderableType:
