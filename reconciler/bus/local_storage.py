@@ -151,6 +151,10 @@ class ItemStore(DatabaseWriter, ItemReader):
         ((oldest, newest),) = self._rows("SELECT min(number), max(number) FROM item WHERE bucket = ?", (bucket,))
         return BucketFigures(*self._sizes.get(bucket, (0, 0)), oldest or 0, newest or 0)
 
+    def fullness(self, bucket: str) -> tuple[int, int]:
+        """Return the items and bytes of a bucket, as kept in memory: this can't fail."""
+        return self._sizes.get(bucket, (0, 0))
+
     def _thin(self, bucket: str, since: float, items: int, size: int) -> None:
         """Delete the oldest items until the rest is new enough, few enough and small enough."""
         count, total = self._sizes.get(bucket, (0, 0))

@@ -15,7 +15,7 @@ from reconciler.daemon.runtime_status import RuntimeStatus, as_dict, live_of
 from reconciler.engine.observed.summaries import Total, labelled
 from reconciler.engine.state.reader import NoRecordedState
 from reconciler.model import ContestId, DeviceId, FunctionId, PipelineId, TrainingId
-from reconciler.page.page_model import DeviceDetail, LinkFacts, LiveState, PageModel, ScoreFacts
+from reconciler.page.page_model import BucketFacts, DeviceDetail, LinkFacts, LiveState, PageModel, ScoreFacts
 from reconciler.page.routes import exists, served
 from reconciler.report.contest_file import figures_from_dict
 from reconciler.report.function_status import function_figures_from_dict
@@ -108,6 +108,9 @@ def _live_state_of(
         functions={
             FunctionId(name): function_figures_from_dict(each) for name, each in status.get("functions", {}).items()
         },
+        buckets=tuple(
+            BucketFacts(name, each["items"], each["bytes"]) for name, each in status.get("buckets", {}).items()
+        ),
     )
 
 

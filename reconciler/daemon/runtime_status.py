@@ -60,6 +60,7 @@ class RuntimeStatus:
     trainings: Mapping[TrainingId, TrainingFigures] = field(default_factory=dict)
     pipelines: Mapping[PipelineId, PipelineFigures] = field(default_factory=dict)
     functions: tuple[FunctionFigures, ...] = ()
+    buckets: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # the items and the bytes
 
 
 def live_of(engine: Engine, links: Links, rates: LinkRates) -> RuntimeStatus:
@@ -89,6 +90,7 @@ def live_of(engine: Engine, links: Links, rates: LinkRates) -> RuntimeStatus:
         trainings=engine.statuses.training_figures,
         pipelines={each.figures.pipeline: each.figures for each in engine.pipelines.reports()},
         functions=tuple(each.figures for each in engine.node.reports),
+        buckets=engine.node.offer.fullness,
     )
 
 
@@ -116,6 +118,7 @@ def as_dict(live: RuntimeStatus) -> dict[str, Any]:
         "trainings": {name: training_figures_as_dict(figures) for name, figures in sorted(live.trainings.items())},
         "pipelines": {name: pipeline_figures_as_dict(figures) for name, figures in sorted(live.pipelines.items())},
         "functions": {each.function: function_figures_as_dict(each) for each in live.functions},
+        "buckets": {name: {"items": items, "bytes": size} for name, (items, size) in sorted(live.buckets.items())},
     }
 
 

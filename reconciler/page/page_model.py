@@ -63,6 +63,15 @@ class ScoreFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class BucketFacts:
+    """How full one bucket of the local storage is."""
+
+    name: str
+    items: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class LiveState:
     """What changes all the time: shown on the served page, never committed."""
 
@@ -83,6 +92,7 @@ class LiveState:
     trainings: Mapping[TrainingId, TrainingFigures] = field(default_factory=dict)  # likewise
     pipelines: Mapping[PipelineId, PipelineFigures] = field(default_factory=dict)  # likewise
     functions: Mapping[FunctionId, FunctionFigures] = field(default_factory=dict)  # likewise
+    buckets: Sequence[BucketFacts] = ()
 
 
 @dataclass(frozen=True)

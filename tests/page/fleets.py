@@ -33,7 +33,7 @@ from reconciler.model import (
     TypeId,
     Version,
 )
-from reconciler.page.page_model import DeviceDetail, LinkFacts, LiveState, PageModel, ScoreFacts
+from reconciler.page.page_model import BucketFacts, DeviceDetail, LinkFacts, LiveState, PageModel, ScoreFacts
 from reconciler.report.contest_figures import CandidateFigures, ContestFigures, ContestLimits, DeviceErrors
 from reconciler.report.contest_status import (
     CollectionFacts,
@@ -278,6 +278,7 @@ def live_state() -> LiveState:
             ScoreFacts("door-sound@2.1.0", 148, 61_222, 1_240, 2, 0, -402, 2_212, 37.0, (4100, 2650, 912, 3, *REST)),
             ScoreFacts("meter-anomaly@4.0.0", 640, 920_455, 0, 0, 12, 0, 0, 0.0, ()),
         ),
+        buckets=(BucketFacts("vibration", 98_412, 61_204_331),),
     )  # fmt: skip
 
 

@@ -19,7 +19,22 @@ from reconciler.page.html import VOID, element, raw
 from reconciler.page.page_model import DeviceDetail, PageModel, Urgency, count_by_urgency, reasons
 from reconciler.page.routes import committed, files, served
 from reconciler.page.urls import Query
-from tests.page.fleets import HOSTILE, NOW, PUMPS, ago, detail, gateway, hostile, live_state, rich, similar, status_of
+from reconciler.report.device_status import PassStamp
+from reconciler.report.gateway_status import GatewayFacts, NodeState, SourceState, gateway_status
+from tests.page.fleets import (
+    COMMIT,
+    HOSTILE,
+    NOW,
+    PUMPS,
+    ago,
+    detail,
+    gateway,
+    hostile,
+    live_state,
+    rich,
+    similar,
+    status_of,
+)
 
 
 class Reader(HTMLParser):
@@ -176,6 +191,18 @@ def test_operations_show_their_calls_and_a_function_that_fails_needs_attention()
     live = replace(live_state(), functions={newer.function: newer})
     assert "98 765" in ask(replace(fleet, live=live), "/").text
     assert "Operations" not in ask(replace(fleet, functions=()), "/").text
+
+
+def test_a_node_shows_its_state_and_how_full_its_buckets_are() -> None:
+    serving = NodeState(good=False, reason="RequestsRefused", message="the broker refuses the subscription")
+    facts = GatewayFacts("hall-north", SourceState(good=True, reason="Fetched", message="ok"), node=serving)
+    fleet = replace(rich(), functions=(), gateway=gateway_status(facts, PassStamp(NOW, COMMIT), None))
+    text = ask(fleet, "/").text
+    assert re.search(r"RequestsRefused the broker refuses the subscription", text)
+    assert re.search(r"vibration\s+98.412\s+61.204.331", text)
+    quiet = ask(replace(fleet, live=replace(live_state(), buckets=())), "/").text
+    assert "RequestsRefused" in quiet
+    assert "Buckets of the local storage" not in quiet
 
 
 def test_pipelines_show_who_runs_each_stage() -> None:

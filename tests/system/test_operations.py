@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
+from urllib.request import urlopen
 
 import pytest
 
@@ -122,12 +123,16 @@ def test_items_outlive_the_daemon_and_a_bucket_keeps_what_git_says(node: NodeWor
         assert client.call("data.get.vibration", numbers[3], timeout_s=WITHIN_S) == bytes([3] * 6)
 
 
-def test_nothing_listens_beyond_the_loopback_interface(node: NodeWorld) -> None:
+def test_the_page_shows_the_node_and_nothing_listens_beyond_the_loopback_interface(node: NodeWorld) -> None:
     """With functions, storage, the page and metrics on; clients reach the gateway only through its broker."""
     configuration = node.world.folder / "gateway.toml"
-    text = configuration.read_text(encoding="utf-8")
-    configuration.write_text(text.replace('listen = ""', f'listen = "127.0.0.1:{free_port()}"'), encoding="utf-8")
+    text, address = configuration.read_text(encoding="utf-8"), f"127.0.0.1:{free_port()}"
+    configuration.write_text(text.replace('listen = ""', f'listen = "{address}"'), encoding="utf-8")
     node.begin(function("rms"))
     node.wait_for_reason("functions/rms.yaml", "Ready", "Ready")
+    with urlopen(f"http://{address}/") as answer:
+        page = answer.read().decode()
+    assert "Clients can call the operations of this gateway." in page
+    assert "Buckets of the local storage" in page
     found = listening_addresses(node.site.gateway.pid)
     assert [str(each) for each in found] == ["127.0.0.1"]

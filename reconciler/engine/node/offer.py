@@ -80,6 +80,12 @@ class NodeOffer:
         store = self._store
         return {name: store.figures(name) for name in self._buckets} if store is not None else {}
 
+    @property
+    def fullness(self) -> Mapping[str, tuple[int, int]]:
+        """Return the items and bytes of each bucket, without asking the file."""
+        store = self._store
+        return {name: store.fullness(name) for name in self._buckets} if store is not None else {}
+
     async def apply(self, wanted: WantedNode) -> None:
         """Offer what is wanted. Calls in progress end with what they began with."""
         self.trouble = None
