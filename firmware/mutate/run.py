@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import pytest
@@ -29,14 +30,15 @@ from firmware.mutate.mutants import SOURCES, Mutant, mutants
 from firmware.mutate.progress import Progress, Result
 from firmware.powercut import scripts as powercut
 from firmware.powercut.driver import FIRMWARE, drive
-from tests.firmware import test_core_vectors
+from tests.firmware import test_core_packs, test_core_vectors
 from tests.firmware.core_process import CoreProcess
 
 FOLDER: Final = FIRMWARE / "build" / "mutate"
 SURVIVORS: Final = Path(__file__).with_name("survivors.toml")
 # What a start chooses, what updates, what is stored, and what is read from outside.
 PARTS: Final = ("boot.c", "update", "store", "message.c", "agent.c", "envelope", "model")
-VECTORS: Final = {"envelope": "test_envelope", "model": "pack"}  # the tests of the vectors of a folder, by their names
+# The tests of the vectors of a folder: those of a module whose names begin so.
+VECTORS: Final = {"envelope": (test_core_vectors, "test_envelope"), "model": (test_core_packs, "test_")}
 JOBS: Final = 2
 # A mutant that never ends counts as noticed; the unchanged core takes a tenth of this.
 DRIVER_CPU_S: Final = 4
@@ -131,10 +133,10 @@ def _by_core_tests(changed: Changed) -> bool:
     return _tested(changed, [name for name in CORE_TESTS if name != _first(changed)], CORE_CPU_S)
 
 
-def _vector_tests(part: str) -> Iterator[Callable[[CoreProcess], None]]:
-    """Yield the tests of vectors with this in their name, one for each vector. pytest would take ten times as long."""
-    for name, test in vars(test_core_vectors).items():
-        if not name.startswith("test_") or part not in name:
+def _vector_tests(module: ModuleType, prefix: str) -> Iterator[Callable[[CoreProcess], None]]:
+    """Yield the tests of a module with such names, one for each vector. pytest would take ten times as long."""
+    for name, test in vars(module).items():
+        if not name.startswith(prefix):
             continue
         marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
         if not marks:
@@ -147,7 +149,7 @@ def _vector_tests(part: str) -> Iterator[Callable[[CoreProcess], None]]:
 
 def _by_vectors(changed: Changed) -> bool:
     parts = VECTORS.values() if changed.source is None else [VECTORS.get(changed.source.parent.name)]
-    tests = [test for part in parts if part is not None for test in _vector_tests(part)]
+    tests = [test for part in parts if part is not None for test in _vector_tests(*part)]
     if not tests:
         return False
     changed.checks()

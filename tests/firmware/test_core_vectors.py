@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,12 @@ from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 from signing.session import x25519_public_key
 from signing.verification_error import VerificationCode
-from tests.firmware.bench import make_pack
 from tests.firmware.conftest import build
 from tests.firmware.core_process import CoreProcess
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors"
 SIGNATURE = -16
-STREAM, PACK = -81, -83
-ARENA_BYTES = 65536
+STREAM = -81
 RECEIVER_BYTES = 1157  # messages of 1,152 bytes, address and CRC
 
 
@@ -294,7 +291,7 @@ def test_a_frame_longer_than_the_buffer_is_dropped_and_the_next_one_read(core: C
     assert frames_of(core, long + short, capacity=30) == [("ready", 1, bytes(range(1, 20)).hex())]
 
 
-# ---------------------------------------------------------------- payloads and packs
+# ---------------------------------------------------------------- payloads
 
 
 @pytest.mark.parametrize("vector", load("patch"), ids=lambda vector: vector["name"])
@@ -321,153 +318,3 @@ def test_heatshrink_cut_short_is_refused(core: CoreProcess) -> None:
     packed = heatshrink2.compress(data, window_sz2=8, lookahead_sz2=4)
     for length in range(len(packed) - 1):
         assert core.ask("heatshrink", len(data), packed[:length]).split()[0] == str(STREAM)
-
-
-PACKS = load("pack")
-THRESHOLD_PACKS = [pack for pack in PACKS["good"] if pack["name"].startswith("threshold")]
-
-
-@pytest.mark.parametrize("vector", THRESHOLD_PACKS, ids=lambda vector: vector["name"])
-def test_pack_of_kind_0(core: CoreProcess, vector: dict[str, Any]) -> None:
-    checked, *golden = core.ask("pack", ARENA_BYTES, bytes.fromhex(vector["pack"])).split()
-    assert checked == "0"
-    assert golden[-1] == "2"
-    assert set(golden[:-1]) == {"0"}
-
-
-def test_edited_packs_of_kind_0(core: CoreProcess) -> None:
-    packs = {pack["name"]: bytes.fromhex(pack["pack"]) for pack in THRESHOLD_PACKS}
-    edits = [edit for edit in PACKS["edited"] if edit["pack"] in packs]
-    assert len(edits) > 50
-    wrong = []
-    for edit in edits:
-        pack = bytearray(packs[edit["pack"]])
-        pack[edit["at"]] = edit["value"]
-        error = int(core.ask("pack", ARENA_BYTES, bytes(pack)).split()[0])
-        if (error == 0) != edit["valid"]:
-            wrong.append((edit, error))
-    assert not wrong
-
-
-@pytest.mark.parametrize("sections", [0, 1, 2, 16, 17, 255])
-def test_a_pack_with_any_number_of_sections_is_read_within_its_bytes(core: CoreProcess, sections: int) -> None:
-    """The directory has fewer entries than it states, or exactly as many."""
-    for entries in {0, 1, sections - 1, sections} - {-1}:
-        size = 16 + 4 * entries
-        head = b"TFPK" + bytes([2, 0, sections, 0]) + struct.pack("<II", size, 0)
-        pack = head + b"".join(bytes(3) + bytes([number % 256]) for number in range(1, entries + 1))
-        assert core.ask("pack", ARENA_BYTES, pack).split()[0] == str(PACK)
-
-
-@pytest.mark.parametrize("longer", [1, 5, 0x1001, 0xF0_0001])
-def test_a_pack_with_a_section_behind_its_end_is_refused(core: CoreProcess, longer: int) -> None:
-    """The zeros that fill its last word are not looked for there."""
-    pack = bytearray.fromhex(THRESHOLD_PACKS[0]["pack"])
-    for at in range(16, 16 + 4 * pack[6], 4):
-        (entry,) = struct.unpack_from("<I", pack, at)
-        struct.pack_into("<I", pack, at, entry + longer)
-        assert core.ask("pack", ARENA_BYTES, bytes(pack)).split()[0] == str(PACK)
-        struct.pack_into("<I", pack, at, entry)
-
-
-Sections = dict[int, bytes]  # by their ids, in order
-PARAMETERS = 7
-KIND = -84
-
-
-def sections_of(pack: bytes) -> Sections:
-    sections, at = {}, 16 + 4 * pack[6]
-    for (entry,) in struct.iter_unpack("<I", pack[16:at]):
-        length = entry & 0xFFFFFF
-        sections[entry >> 24] = pack[at : at + length]
-        at += length + 3 & ~3
-    return sections
-
-
-def check_sections(core: CoreProcess, sections: list[tuple[int, bytes]], *, kind: int = 0) -> int:
-    """Return what the core says of a pack with these sections."""
-    body = b"".join(struct.pack("<I", number << 24 | len(data)) for number, data in sections)
-    body += b"".join(data + bytes(-len(data) % 4) for _, data in sections)
-    pack = b"TFPK" + bytes([2, kind, len(sections), 0]) + struct.pack("<II", 16 + len(body), 0) + body
-    return int(core.ask("pack", ARENA_BYTES, pack).split()[0])
-
-
-GOOD = sections_of(bytes.fromhex(THRESHOLD_PACKS[0]["pack"]))
-
-
-def test_a_pack_with_sections_twice_or_out_of_order_is_refused(core: CoreProcess) -> None:
-    sections = list(GOOD.items())
-    assert check_sections(core, sections) == 0
-    for at in range(len(sections) - 1):
-        assert check_sections(core, [*sections[:at], sections[at + 1], sections[at], *sections[at + 2 :]]) == PACK
-        assert check_sections(core, [*sections[: at + 1], *sections[at:]]) == PACK
-
-
-def test_a_pack_has_the_sections_of_its_kind_and_no_others(core: CoreProcess) -> None:
-    for number in GOOD.keys() - {PARAMETERS}:
-        assert check_sections(core, [each for each in GOOD.items() if each[0] != number]) == PACK
-    for number in {*range(16), 31, 32, 33, 255} - GOOD.keys():
-        assert check_sections(core, sorted([*GOOD.items(), (number, bytes(4))])) == PACK, number
-    for kind in (3, 4, 255):
-        assert check_sections(core, list(GOOD.items()), kind=kind) == KIND
-
-
-@pytest.mark.parametrize(("form", "error"), [(0, PACK), (1, 0), (2, 0), (3, PACK), (255, PACK)])
-def test_a_pack_has_a_format_that_the_core_knows(core: CoreProcess, form: int, error: int) -> None:
-    pack = bytearray.fromhex(THRESHOLD_PACKS[0]["pack"])
-    pack[4] = form
-    assert int(core.ask("pack", ARENA_BYTES, bytes(pack)).split()[0]) == error
-
-
-def test_a_pack_with_anything_but_zeros_between_its_sections_is_refused(core: CoreProcess) -> None:
-    pack = bytearray(make_pack(1, inputs=33))
-    at = 16 + 4 * pack[6]
-    filled = 0
-    for data in sections_of(bytes(pack)).values():
-        at += len(data)
-        for _ in range(-len(data) % 4):
-            pack[at] = 1
-            assert core.ask("pack", ARENA_BYTES, bytes(pack)).split()[0] == str(PACK)
-            pack[at] = 0
-            at += 1
-            filled += 1
-    assert filled > 0
-    assert core.ask("pack", ARENA_BYTES, bytes(pack)).split()[0] == "0"
-
-
-def parameter(preset: int, least: int, most: int, tail: bytes = bytes(4)) -> bytes:
-    """Return an entry; its tail is encoding, fraction, and two zeros."""
-    return struct.pack("<Iiii", 1, preset, least, most) + tail
-
-
-@pytest.mark.parametrize("size", [19, 20, 21, 40, 15 * 20, 16 * 20, 17 * 20, 60 * 20])
-def test_a_pack_has_at_most_16_parameters_and_no_part_of_one(core: CoreProcess, size: int) -> None:
-    table = (parameter(1, 0, 9) * 60)[:size]
-    error = check_sections(core, list({**GOOD, PARAMETERS: table}.items()))
-    assert error == (0 if size in {20, 40, 15 * 20, 16 * 20} else PACK)
-
-
-@pytest.mark.parametrize(
-    ("entry", "error"),
-    [
-        (parameter(5, 5, 5), 0),
-        (parameter(5, 6, 9), PACK),
-        (parameter(5, -9, 4), PACK),
-        (parameter(-5, -5, 2**31 - 1), 0),
-        (parameter(0, 0, 1, b"\x03\0\0\0"), 0),
-        (parameter(0, 0, 1, b"\x04\0\0\0"), PACK),
-        (parameter(0, 0, 1, b"\0\x1e\0\0"), 0),
-        (parameter(0, 0, 1, b"\0\x1f\0\0"), PACK),
-        (parameter(0, 0, 1, b"\0\0\1\0"), PACK),
-        (parameter(0, 0, 1, b"\0\0\0\x80"), PACK),
-    ],
-)
-def test_a_pack_has_each_parameter_in_its_range(core: CoreProcess, entry: bytes, error: int) -> None:
-    sections = {**GOOD, PARAMETERS: GOOD[PARAMETERS] + entry}
-    assert check_sections(core, list(sections.items())) == error
-
-
-def test_a_pack_cut_short_anywhere_is_refused(core: CoreProcess) -> None:
-    pack = bytes.fromhex(THRESHOLD_PACKS[0]["pack"])
-    for length in range(len(pack)):
-        assert int(core.ask("pack", ARENA_BYTES, pack[:length]).split()[0]) < 0
