@@ -42,6 +42,12 @@ class PipelineStageFigures:
         return self.runs_on == self.devices[0]
 
     @property
+    def cause(self) -> str:
+        """Say why its first device does not run it, if it does not."""
+        first = self.devices[0]
+        return f"{first} does not answer" if first in self.failed else f"{first} does not hold it yet"
+
+    @property
     def stood_in(self) -> bool:
         """Return whether the gateway runs it."""
         return self.runs_on == GATEWAY

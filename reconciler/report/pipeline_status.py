@@ -120,9 +120,7 @@ def _who(stage: PipelineStageFigures) -> str:
 
 
 def _why(stage: PipelineStageFigures) -> str:
-    first = stage.devices[0]
-    missing = "does not answer" if first in stage.failed else "does not hold it yet"
-    return f"stage {stage.number} is lost: {first} {missing}"
+    return f"stage {stage.number} is lost: {stage.cause}"
 
 
 def pipeline_file(status: PipelineStatus) -> bytes:

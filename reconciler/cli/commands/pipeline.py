@@ -19,6 +19,7 @@ from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.problem_report import report_problems
 from reconciler.cli.tables_or_json import show_result
 from reconciler.cli.verbosity import progress_printer
+from reconciler.cli.views.pipeline_explained import explained_pipeline, explanation_as_dict
 from reconciler.cli.views.pipeline_json import forecast_as_dict
 from reconciler.cli.views.pipeline_text import cut_pipeline, listed_pipelines, ran_stages, shown_pipeline
 from reconciler.compiler.artifact_store import ArtifactStore
@@ -26,6 +27,7 @@ from reconciler.compiler.service import BuildService
 from reconciler.compiler.source_fetcher import fetcher
 from reconciler.load import load
 from reconciler.model import PipelineId
+from reconciler.review.pipeline_explanation import explain_pipeline
 
 
 @click.group("pipeline", cls=OrderedGroup)
@@ -62,6 +64,25 @@ def show(name: str, path: Path | None, config_path: Path, output: str) -> None:
     found = pipelines.named(name, path, config_path)
     drawn = (part for each in found for part in shown_pipeline(each))
     show_result(output, [each.as_dict() for each in found], drawn)
+
+
+@command.command("explain", short_help="Explain who runs each stage and why, and what to do")
+@click.argument("name")
+@click.argument("path", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@config_option
+@output_option
+def explain(name: str, path: Path | None, config_path: Path, output: str) -> None:
+    """Explain who runs each stage of a pipeline and why, and what to do if that is not its first device.
+
+    Uses the status branches of a clone at PATH, or without one this gateway (--config), with the newest figures if
+    its daemon runs.
+    """
+    found = [
+        (each, explain_pipeline(each.figures, each.status.conditions))
+        for each in pipelines.named(name, path, config_path)
+    ]
+    drawn = (part for each, why in found for part in explained_pipeline(each, why))
+    show_result(output, [explanation_as_dict(each, why) for each, why in found], drawn)
 
 
 @command.command("run", short_help="Run one input through a pipeline")
