@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from reconciler.model import DeviceId, ModelRef, Pipeline, PipelineId, Recovery, StagePlace
 from reconciler.pipeline.anatomy import Segment
 from reconciler.pipeline.partition import StageTime
+from reconciler.pipeline.patience import patience_s
 from reconciler.pipeline.places import speed_of
-from reconciler.pipeline.stage_time import stage_time
+from reconciler.pipeline.stage_time import MICROSECONDS, stage_time
 
-LEAST_PATIENCE_MS = 250  # before a device that does not answer counts as failed (docs/pipelines.md)
-PATIENCE = 3  # times the slowest of its last runs
 GATEWAY = "gateway"
 
 
@@ -141,7 +140,7 @@ def _stage(
 
 def _loss(pipeline: Pipeline, stage: ForecastStage) -> DeviceLoss:
     device, *spares = stage.devices
-    gap_ms = max(LEAST_PATIENCE_MS, PATIENCE * stage.time.busy_us / 1000)
+    gap_ms = 1000 * patience_s([stage.time.busy_us / MICROSECONDS])
     for recovery in pipeline.recovery:
         if recovery is Recovery.STAND_IN:
             return DeviceLoss(stage.number, device, GATEWAY, gap_ms)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from reconciler.model import (
     DeviceId,
     ModelRef,
@@ -77,7 +79,7 @@ def test_the_death_of_each_device_has_a_price() -> None:
     assert taken_by(Recovery.FALLBACK, fallback=small) == ["tiny@2", "tiny@2"]
     losses = predicted(replace(DOCUMENT, recovery=(Recovery.FALLBACK,), fallback=small)).losses
     assert not any(loss.exact for loss in losses)
-    assert losses[1].gap_ms == 3 * predicted().stages[1].time.busy_us / 1000
+    assert losses[1].gap_ms == pytest.approx(3 * predicted().stages[1].time.busy_us / 1000)
 
 
 def test_without_the_figures_of_all_stages_nothing_is_predicted() -> None:

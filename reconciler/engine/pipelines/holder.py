@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from statistics import median
+from typing import Any
 
 from reconciler.devices.conversation import Lost, Rejected, StageOpened, StageRan
 from reconciler.devices.error_codes import DeviceErrorCode
@@ -19,17 +20,18 @@ from reconciler.devices.stage_conversation import StageSession
 from reconciler.devices.stage_messages import OpenStage
 from reconciler.engine.clock import Clock
 from reconciler.model import DeviceId
+from reconciler.pipeline.patience import patience_s
 from reconciler.pipeline.route import RoutedStage
 from signing.cose import SigningKey
 from signing.session import SessionTerms, open_session
 
 log = logging.getLogger(__name__)
 
-FIRST_PATIENCE_S = 3.0  # before anything is known: opening a session takes a small core up to 2 s
-LEAST_PATIENCE_S = 0.25
-PATIENCE = 3  # times the slowest of the last runs
 REMEMBERED = 100
 SESSIONS = 1 << 32
+
+Run = Coroutine[Any, Any, bytes | None]
+RunLimit = Callable[[Run, float], Awaitable[bytes | None]]  # raises TimeoutError after seconds
 
 
 def _ignored() -> None:
@@ -54,6 +56,7 @@ class HolderPorts:
     signer: SigningKey
     clock: Clock
     on_change: Callable[[], None] = _ignored  # whether the device answers
+    limited: RunLimit = asyncio.wait_for
 
 
 class HolderState(Enum):
@@ -85,11 +88,6 @@ class StageHolder:
         return self.identity.device
 
     @property
-    def patience_s(self) -> float:
-        """How long a run may take before the device counts as failed."""
-        return max(LEAST_PATIENCE_S, PATIENCE * max(self._seconds)) if self._seconds else FIRST_PATIENCE_S
-
-    @property
     def typical_s(self) -> float | None:
         """The median time of its last runs; None: there were none."""
         return median(self._seconds) if self._seconds else None
@@ -117,7 +115,7 @@ class StageHolder:
                 self._session = None  # what was agreed before it failed may be lost
             began_s = self._ports.clock.steady_s()
             try:
-                outputs = await asyncio.wait_for(self._run(inputs), self.patience_s)
+                outputs = await self._ports.limited(self._run(inputs), patience_s(self._seconds))
             except TimeoutError:
                 outputs = None
             ended_s = self._ports.clock.steady_s()

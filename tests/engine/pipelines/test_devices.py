@@ -7,8 +7,9 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.stages.cut_network import CutNetwork
 from reconciler.compiler.tflite.network_pack import DeviceLimits
 from reconciler.compiler.tflite.oracle import Oracle
-from reconciler.devices.conversation import Confirmed
+from reconciler.devices.conversation import Confirmed, RetryPolicy
 from reconciler.devices.link import LinkState
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
@@ -30,6 +31,7 @@ from reconciler.engine.pipelines.stand_in import GatewayStandIn
 from reconciler.engine.task_cancellation import cancel_and_wait
 from reconciler.model import DeviceId, ModelRef, Pipeline, PipelineId, PipelineStage, Recovery, Version
 from reconciler.pipeline.forecast import GATEWAY, not_built
+from reconciler.pipeline.patience import FIRST_S, LEAST_S
 from reconciler.pipeline.route import Route, RoutedStage
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.broker import Broker
@@ -43,6 +45,8 @@ MODEL = branched()
 NETWORK = CutNetwork(MODEL)
 CUT = 3
 INPUTS = 12
+UNHURRIED = RetryPolicy(silences=300)  # a busy machine is no dead device
+DEADLINE_S = 3600
 SPARE = (Recovery.SPARE,)
 STAND_IN = (Recovery.STAND_IN,)
 
@@ -93,6 +97,8 @@ class Site:
         self.vdevs: dict[str, Vdev] = {}
         self.reports: dict[DeviceId, DeviceReport] = {}  # what a gateway would know without asking
         self.changes: list[str] = []  # devices that stopped or began to answer
+        self.patience: dict[str, list[float]] = {}  # that holders had with each device
+        self._silent: dict[str, asyncio.Event] = {}
         self._broker, self._program = broker, program
 
     async def add(self, name: str, pack: bytes) -> None:
@@ -106,12 +112,32 @@ class Site:
         outcome, _ = await self.link.update(job(made, envelope, pack, before, block_bytes=1024))
         assert isinstance(outcome, Confirmed), outcome
 
+    def signal(self, name: str, how: signal.Signals) -> None:
+        """Send a signal to a device. Patience with it ends as it falls silent, however fast the machine is."""
+        os.kill(self.vdevs[name].pid, how)
+        silent = self._silent.setdefault(name, asyncio.Event())
+        silent.clear() if how is signal.SIGCONT else silent.set()
+
+    async def limited(self, name: str, work: Coroutine[Any, Any, bytes | None], patience_s: float) -> bytes | None:
+        """Wait for a device as long as it is alive."""
+        self.patience.setdefault(name, []).append(patience_s)
+        running = asyncio.create_task(work)
+        silent = asyncio.create_task(self._silent.setdefault(name, asyncio.Event()).wait())
+        try:
+            await asyncio.wait({running, silent}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                return running.result()
+            raise TimeoutError
+        finally:
+            await cancel_and_wait([running, silent])
+
     def holder(self, name: str, stage: RoutedStage) -> StageHolder:
         made = self.made[name]
         identity = HolderIdentity(DeviceId(name), made.target.device, made.identity.public)
         ports = HolderPorts(
-            lambda _: self.link, self.reports.get, self.bench.gateway, SystemClock(), lambda: self.changes.append(name)
-        )
+            lambda _: self.link, self.reports.get, self.bench.gateway, SystemClock(), lambda: self.changes.append(name),
+            lambda work, patience_s: self.limited(name, work, patience_s),
+        )  # fmt: skip
         return StageHolder(identity, stage, ports)
 
     def router(
@@ -126,7 +152,7 @@ class Site:
         stages = tuple(PipelineStage(tuple(map(DeviceId, names))) for names in holders)
         document = Pipeline(
             PipelineId("line"), ModelRef("m", Version("1")), stages,
-            recovery=recovery, heal_after_s=heal_after_s, in_flight=in_flight, queue=queue,
+            deadline_s=DEADLINE_S, recovery=recovery, heal_after_s=heal_after_s, in_flight=in_flight, queue=queue,
         )  # fmt: skip
         made = [
             [self.holder(name, stage) for name in names] for stage, names in zip(ROUTE.stages, holders, strict=True)
@@ -161,7 +187,9 @@ def with_site(broker: Broker, program: Path, work: Callable[[Site], Awaitable[No
         bench = Bench("plant")
         names = [DeviceId(name) for name in ("first", "second", "spare")]
         link = MqttLink(MqttSettings("127.0.0.1", "plant", "hall", port=broker.port), names)
-        session = LinkSession(link, lambda device, cose, nonce: bench.device(device).open_signed(cose, nonce))
+        session = LinkSession(
+            link, lambda device, cose, nonce: bench.device(device).open_signed(cose, nonce), retry=UNHURRIED
+        )
         tasks = [asyncio.create_task(session.run())]
         site = Site(broker, bench, program, session)
         try:
@@ -204,11 +232,14 @@ def test_the_gateway_stands_in_for_a_device_that_dies(broker: Broker, program: P
         given = inputs()
         before = await router.run(given[0])
         running = [asyncio.create_task(router.run(data)) for data in given[1:]]
-        os.kill(site.vdevs["second"].pid, how)
+        site.signal("second", how)
         results = [before, *await asyncio.gather(*running)]
         assert [result.outputs for result in results] == of_the_oracle(given)
         assert before.ran == ("first", "second")
         assert results[-1].ran == ("first", GATEWAY)
+        first, *later = site.patience["second"]
+        assert first == FIRST_S
+        assert all(each >= LEAST_S for each in later)
 
     with_site(broker, program, work)
 
@@ -221,7 +252,7 @@ def test_a_spare_takes_the_stage_of_a_device_that_dies(broker: Broker, program: 
         router = site.router(["first"], ["second", "spare"], recovery=SPARE)
         given = inputs()
         assert (await router.run(given[0])).ran == ("first", "second")
-        os.kill(site.vdevs["second"].pid, signal.SIGKILL)
+        site.signal("second", signal.SIGKILL)
         results = [await router.run(data) for data in given[1:]]
         assert [result.outputs for result in results] == of_the_oracle(given[1:])
         assert {result.ran for result in results} == {("first", "spare")}
@@ -238,11 +269,11 @@ def test_a_smaller_model_answers_when_nothing_else_may(broker: Broker, program: 
         given = inputs()
         exact = await router.run(given[0])
         assert (exact.exact, exact.ran) == (True, ("first", "second"))
-        os.kill(site.vdevs["second"].pid, signal.SIGKILL)
+        site.signal("second", signal.SIGKILL)
         result = await router.run(given[1])
         assert (result.exact, result.ran) == (False, ("first", "spare"))
         assert result.outputs == of_the_oracle(given[1:2], SMALL_MODEL)[0] != of_the_oracle(given[1:2])[0]
-        os.kill(site.vdevs["spare"].pid, signal.SIGKILL)
+        site.signal("spare", signal.SIGKILL)
         with pytest.raises(PipelineStopped, match="stage 2"):
             await router.run(given[2])
         assert (router.answered, router.stopped) == (2, 1)
@@ -270,7 +301,7 @@ def test_figures_say_who_would_run_each_stage(broker: Broker, program: Path) -> 
         given = inputs()
         await router.run(given[0])
         assert site.changes == []
-        os.kill(site.vdevs["second"].pid, signal.SIGKILL)
+        site.signal("second", signal.SIGKILL)
         await router.run(given[1])
         assert site.changes == ["second"]
         assert runs_on() == ["first", GATEWAY]
@@ -289,9 +320,9 @@ def test_a_device_gets_its_stage_back_when_it_returns(broker: Broker, program: P
         router = site.router(["first"], ["second"], recovery=STAND_IN, heal_after_s=0)
         given = inputs()
         await router.run(given[0])
-        os.kill(site.vdevs["second"].pid, signal.SIGSTOP)
+        site.signal("second", signal.SIGSTOP)
         assert (await router.run(given[1])).ran == ("first", GATEWAY)
-        os.kill(site.vdevs["second"].pid, signal.SIGCONT)
+        site.signal("second", signal.SIGCONT)
         assert isinstance(await site.link.report(DeviceId("second")), DeviceReport)
         healed = await router.run(given[2])
         assert healed.ran == ("first", "second")
