@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where to cut a network, and which class of devices runs each part: exact, and the same on every machine.
 
-Dynamic programming over the boundaries and the number of devices used of each class. Times are whole microseconds,
-so that no rounding depends on the order of a sum. Of equal answers, the one with fewer stages is returned, then the
-one with the earlier cuts, then the one whose classes are given first.
+A best-first search (A*) over the boundaries and the number of devices used of each class, with the least cost to the
+end as its bound. Times are whole microseconds, so that no rounding depends on the order of a sum. Of equal answers, the
+one with fewer stages is returned, then the one with the earlier cuts, then the one whose classes are given first.
+
+With shared lines or many classes, a search can take exponentially many steps. It ends after a number of steps, which is
+the same on every machine; then the best partition found so far is returned, and it is not proven.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 Cut = tuple[int, int]  # a part: its first operator, and the one behind its last
 Used = tuple[int, ...]  # devices of each class
 Step = tuple[int, int, int]  # first, end, class
+STEPS_MAX = 1_000_000  # of one search: ways that are extended, and comparisons with other ways
 
 
 class PartitionGoal(StrEnum):
@@ -61,6 +66,7 @@ class Partition:
 
     stages: tuple[PlannedStage, ...]
     period_us: int  # from one result to the next, when inputs are not rare
+    proven: bool = True  # False: a search ended early, and there may be a better one
 
     @property
     def latency_us(self) -> int:
@@ -73,19 +79,68 @@ class Partition:
         return tuple(stage.end for stage in self.stages[:-1])
 
 
+@dataclass(slots=True)
+class SearchEffort:
+    """How many steps each search may take, and how many all of them took."""
+
+    steps_max: int = STEPS_MAX
+    searches: int = 0
+    steps: int = 0
+    ended_early: bool = False
+    _left: int = field(default=0, init=False)
+
+    def begin(self) -> None:
+        """Begin a search."""
+        self.searches += 1
+        self._left = self.steps_max
+
+    def spend(self, steps: int) -> bool:
+        """Count steps, and return whether the search may take them."""
+        if steps > self._left:
+            self.ended_early = True
+            return False
+        self._left -= steps
+        self.steps += steps
+        return True
+
+
 def partition(
-    operators: int, classes: Sequence[DeviceClass], goal: PartitionGoal, *, stages_max: int = 64
+    operators: int,
+    classes: Sequence[DeviceClass],
+    goal: PartitionGoal,
+    *,
+    stages_max: int = 64,
+    effort: SearchEffort | None = None,
 ) -> Partition | None:
-    """Return the best partition of a network with this number of operators; None: there is none."""
-    search = _Search(operators, classes, stages_max)
+    """Return the best partition of a network with this number of operators; None: none was found.
+
+    Only if the effort has not ended early, there is no better one, or none at all.
+    """
+    search = _Search(operators, classes, stages_max, effort if effort is not None else SearchEffort())
     if goal is PartitionGoal.FEWEST_DEVICES:
-        return search.best(lambda time: (1, time.busy_us))
-    fastest = search.best(lambda time: (time.busy_us, 1))
+        return search.best(lambda time: (1, time.busy_us)) or search.any_within(None)
+    fastest = search.best(lambda time: (time.busy_us, 1)) or search.any_within(None)
     if fastest is None or goal is PartitionGoal.LATENCY:
         return fastest
-    periods = _periods(classes, at_least=-(-fastest.latency_us // search.devices), at_most=fastest.period_us)
-    place = bisect_left(periods, x=True, hi=len(periods) - 1, key=search.is_possible)
-    return search.best(lambda time: (time.busy_us, 1), period_us=periods[place])
+    return _fastest_period(search, classes, fastest)
+
+
+def _fastest_period(search: _Search, classes: Sequence[DeviceClass], fastest: Partition) -> Partition:
+    """Return the partition with the shortest period, and of those the one with the lowest latency."""
+    reached = fastest
+
+    def is_reached(period_us: int) -> bool:
+        nonlocal reached
+        found = search.any_within(period_us)
+        if found is not None and found.period_us < reached.period_us:
+            reached = found
+        return found is not None
+
+    least_us = 0 if search.effort.ended_early else -(-fastest.latency_us // search.devices)
+    periods = _periods(classes, at_least=least_us, at_most=fastest.period_us)
+    bisect_left(periods, x=True, hi=len(periods) - 1, key=is_reached)
+    best = search.best(lambda time: (time.busy_us, 1), period_us=reached.period_us) or reached
+    return replace(best, proven=not search.effort.ended_early)
 
 
 def _periods(classes: Sequence[DeviceClass], *, at_least: int, at_most: int) -> Sequence[int]:
@@ -116,14 +171,15 @@ class _Search:
     operators: int
     classes: Sequence[DeviceClass]
     stages_max: int
+    effort: SearchEffort
 
     def best(self, cost: Callable[[StageTime], Cost], period_us: int | None = None) -> Partition | None:
         """Return the partition with the smallest sum of costs, among those within a period if one is given."""
-        found = self._smallest(cost, period_us)
-        return self._partition(found[1]) if found is not None else None
+        return self._partition(self._smallest(cost, period_us))
 
-    def is_possible(self, period_us: int) -> bool:
-        """Return whether any partition keeps to this period: a search in depth, which tries long stages first."""
+    def any_within(self, period_us: int | None) -> Partition | None:
+        """Return a partition that keeps to this period: a search in depth, which tries long stages first."""
+        self.effort.begin()
         lines = self._lines(period_us)
         options = self._options(lambda _: (1, 0), period_us, lines)
         fewest = self._costs_to_the_end(options)
@@ -132,7 +188,9 @@ class _Search:
         while waiting:
             at, label = waiting.pop()
             if at == self.operators:
-                return True
+                return self._partition(label)
+            if not self.effort.spend(len(seen[at]) + len(options[at])):
+                break
             if any(_surpasses(other, label) for other in seen[at]):
                 continue
             seen[at].append(label)
@@ -140,7 +198,7 @@ class _Search:
                 after = self._extended(label, at, option, period_us)
                 if after is not None and after[0][0] + fewest[option.end][0] <= self.devices:
                     waiting.append((option.end, after))
-        return False
+        return None
 
     @property
     def devices(self) -> int:
@@ -155,28 +213,32 @@ class _Search:
         return (0, 0), (), (0,) * len(self.classes), (0,) * len(lines)
 
     def _smallest(self, cost: Callable[[StageTime], Cost], period_us: int | None) -> Label | None:
-        """Return the smallest label that reaches the end."""
+        """Return the smallest label that reaches the end; None: there is none, or the search ended early.
+
+        Of equal costs, an earlier boundary comes first. So all equal ways to a boundary are known when the first of
+        them is extended, and it is the one that is returned if several are best.
+        """
+        self.effort.begin()
         lines = self._lines(period_us)
         options = self._options(cost, period_us, lines)
         rest = self._costs_to_the_end(options)
         fewest = self._costs_to_the_end(self._options(lambda _: (1, 0), period_us, lines))
-        reached: list[dict[tuple[Used, Used], Label]] = [{} for _ in range(self.operators + 1)]
-        reached[0][(), ()] = self._start(lines)
-        ended: Cost = _UNREACHABLE
-        for at in range(self.operators):
-            for label in _undominated(reached[at].values()):
-                for option in options[at]:
-                    after = self._extended(label, at, option, period_us)
-                    if after is None or _sum(after[0], rest[option.end]) > ended:
-                        continue
-                    if len(after[1]) + fewest[option.end][0] > self.devices:
-                        continue
-                    held, place = reached[option.end], (after[2], after[3])
-                    held[place] = min(after, held.get(place, after))
-                    if option.end == self.operators:
-                        ended = min(ended, after[0])
-            reached[at].clear()
-        return min(reached[self.operators].values(), default=None)
+        extended: list[list[Label]] = [[] for _ in range(self.operators)]
+        waiting = [(rest[0], 0, self._start(lines))]
+        while waiting:
+            _, at, label = heappop(waiting)
+            if at == self.operators:
+                return label
+            if not self.effort.spend(len(extended[at]) + len(options[at])):
+                break
+            if any(_surpasses(other, label) for other in extended[at]):
+                continue  # what can follow it can follow the other
+            extended[at].append(label)
+            for option in options[at]:
+                after = self._extended(label, at, option, period_us)
+                if after is not None and len(after[1]) + fewest[option.end][0] <= self.devices:
+                    heappush(waiting, (_sum(after[0], rest[option.end]), option.end, after))
+        return None
 
     def _extended(self, label: Label, at: int, option: _Option, period_us: int | None) -> Label | None:
         """Add a stage to a way; None: there is no device for it, or a line is used for too long."""
@@ -210,30 +272,23 @@ class _Search:
             rest[at] = min(ways, default=_UNREACHABLE)
         return rest
 
-    def _partition(self, steps: Sequence[Step]) -> Partition:
+    def _partition(self, label: Label | None) -> Partition | None:
+        if label is None:
+            return None
         on_line: dict[str, int] = {}
         stages = []
-        for first, end, number in steps:
+        for first, end, number in label[1]:
             chosen = self.classes[number]
             time = chosen.times[first, end]
             stages.append(PlannedStage(first, end, chosen.name, time))
             if chosen.line is not None:
                 on_line[chosen.line] = on_line.get(chosen.line, 0) + time.line_us
         period_us = max([*(stage.time.busy_us for stage in stages), *on_line.values()])
-        return Partition(tuple(stages), period_us)
+        return Partition(tuple(stages), period_us, proven=not self.effort.ended_early)
 
 
 def _sum(one: Cost, other: Cost) -> Cost:
     return one[0] + other[0], one[1] + other[1]
-
-
-def _undominated(labels: Iterable[Label]) -> list[Label]:
-    """Leave out each way that another surpasses in every respect: what can follow it can follow the other."""
-    kept: list[Label] = []
-    for label in sorted(labels):
-        if not any(_surpasses(other, label) for other in kept):
-            kept.append(label)
-    return kept
 
 
 def _surpasses(one: Label, other: Label) -> bool:

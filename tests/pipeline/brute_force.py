@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every partition of a small network, one by one; and the greedy rule that people would try first."""
+"""Every partition of a small network, one by one; the greedy rule that people would try first; drawn problems."""
 
 from __future__ import annotations
 
@@ -82,4 +82,20 @@ def drawn(seed: int) -> tuple[int, list[DeviceClass]]:
                     on_line = chance.randint(0, 9) if line is not None else 0
                     times[first, end] = StageTime(on_line + chance.randint(1, 12), on_line)
         classes.append(DeviceClass(f"c{number}", chance.randint(1, 3), times, line))
+    return operators, classes
+
+
+def long_network(operators: int = 64, longest: int = 16) -> tuple[int, list[DeviceClass]]:
+    """Draw a long network for four classes of four devices, two of which are on a shared line each."""
+    chance = random.Random(1)
+    work = [chance.randint(100, 2000) for _ in range(operators)]
+    moved = [chance.randint(1, 60) for _ in range(operators + 1)]
+    classes = []
+    for number, (slowness, line) in enumerate([(1, None), (2, None), (3, "a"), (3, "b")]):
+        times = {}
+        for first in range(operators):
+            for end in range(first + 1, min(operators, first + longest) + 1):
+                on_line = 10 * (moved[first] + moved[end]) if line is not None else 0
+                times[first, end] = StageTime(on_line + slowness * sum(work[first:end]) // 2, on_line)
+        classes.append(DeviceClass(f"c{number}", 4, times, line))
     return operators, classes

@@ -7,8 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.pipeline.partition import DeviceClass, Partition, PartitionGoal, StageTime, partition
-from tests.pipeline.brute_force import best, drawn, figures, greedy, in_order
+from reconciler.pipeline.partition import (
+    DeviceClass,
+    Partition,
+    PartitionGoal,
+    SearchEffort,
+    StageTime,
+    partition,
+)
+from tests.pipeline.brute_force import best, drawn, figures, greedy, in_order, long_network
 
 PROBLEMS = 300  # `make bench-pipeline` tries 5,000
 
@@ -90,3 +97,54 @@ def test_the_number_of_stages_can_be_limited() -> None:
     assert few is not None
     assert len(few.stages) == 1
     assert partition(2, [DeviceClass("a", 2, {(0, 1): StageTime(1)})], PartitionGoal.LATENCY) is None
+
+
+def test_a_search_that_would_take_too_long_ends_with_the_best_it_found() -> None:
+    """64 operators, 16 devices and two shared lines: this had no result after minutes."""
+    operators, classes = long_network()
+    effort = SearchEffort(20_000)
+    found = partition(operators, classes, PartitionGoal.THROUGHPUT, effort=effort)
+    assert found is not None
+    assert effort.ended_early
+    assert not found.proven
+    assert effort.steps <= effort.searches * effort.steps_max
+    assert effort.searches <= 3 + periods_tried(classes)
+    assert [0, *found.cuts, operators] == [found.stages[0].first, *(stage.end for stage in found.stages)]
+    fastest = partition(operators, classes, PartitionGoal.LATENCY)
+    assert fastest is not None
+    assert fastest.proven
+    assert found.period_us < fastest.period_us
+
+
+def test_a_long_network_without_shared_lines_is_proven() -> None:
+    operators, classes = long_network()
+    effort = SearchEffort()
+    found = partition(
+        operators, [replace(each, line=None) for each in classes], PartitionGoal.THROUGHPUT, effort=effort
+    )
+    assert found is not None
+    assert found.proven
+    assert effort.steps < 8 * effort.steps_max
+
+
+def periods_tried(classes: list[DeviceClass]) -> int:
+    """Return how many periods bisection tries at most."""
+    return max(time.busy_us for each in classes for time in each.times.values()).bit_length()
+
+
+@pytest.mark.parametrize("goal", PartitionGoal)
+def test_what_a_search_proves_is_best_and_what_it_does_not_prove_is_possible(goal: PartitionGoal) -> None:
+    proven = early = 0
+    for seed in range(PROBLEMS):
+        operators, classes = drawn(seed)
+        effort = SearchEffort(9)
+        found, wanted = partition(operators, classes, goal, effort=effort), best(operators, classes, goal)
+        early += effort.ended_early
+        if found is None:
+            assert wanted is None or effort.ended_early
+            continue
+        assert wanted is not None
+        assert found.proven != effort.ended_early
+        assert reached(found, goal) == wanted if found.proven else reached(found, goal) >= wanted
+        proven += found.proven
+    assert min(proven, early) > PROBLEMS / 20
