@@ -11,5 +11,5 @@ TIMES = 3  # the slowest of the last runs
 
 
 def patience_s(runs_s: Collection[float]) -> float:
-    """Return the limit after the runs of late, which took so many seconds."""
+    """Return the limit after the last runs, from the seconds that each took."""
     return max(LEAST_S, TIMES * max(runs_s)) if runs_s else FIRST_S

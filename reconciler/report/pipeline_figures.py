@@ -43,7 +43,7 @@ class PipelineStageFigures:
 
     @property
     def cause(self) -> str:
-        """Say why its first device does not run it, if it does not."""
+        """Return why its first device does not run it, if it does not."""
         first = self.devices[0]
         return f"{first} does not answer" if first in self.failed else f"{first} does not hold it yet"
 

@@ -45,7 +45,7 @@ MODEL = branched()
 NETWORK = CutNetwork(MODEL)
 CUT = 3
 INPUTS = 12
-UNHURRIED = RetryPolicy(silences=300)  # a busy machine is no dead device
+UNHURRIED = RetryPolicy(silences=300)  # a device on a busy machine is slow, not dead
 DEADLINE_S = 3600
 SPARE = (Recovery.SPARE,)
 STAND_IN = (Recovery.STAND_IN,)
