@@ -6,8 +6,9 @@ import time
 
 import machine
 
-from tinyfleet.agent import Agent, Port
+from tinyfleet.agent import Agent
 from tinyfleet.mqtt import MqttLink
+from tinyfleet.port import Port
 from tinyfleet.run import run
 from tinyfleet.serial import SerialLink
 from tinyfleet.tls import tls_context

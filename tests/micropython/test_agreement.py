@@ -11,10 +11,10 @@ from tests.micropython.interpreter import AGENT, ROOT
 
 HEADERS = ROOT / "firmware" / "include" / "tinyfleet"
 SHARED = [
-    ("agent.py", "TRIAL_BOOTS", "config.h", "TF_TRIAL_BOOTS"),
-    ("agent.py", "FAULTS_MAX", "config.h", "TF_FAULTS_MAX"),
+    ("start.py", "TRIAL_BOOTS", "config.h", "TF_TRIAL_BOOTS"),
+    ("start.py", "FAULTS_MAX", "config.h", "TF_FAULTS_MAX"),
     ("agent.py", "HEALTHY_MS", "config.h", "TF_HEALTHY_MS"),
-    ("agent.py", "TRIAL_MS", "config.h", "TF_TRIAL_MS"),
+    ("trial.py", "TRIAL_MS", "config.h", "TF_TRIAL_MS"),
     ("envelope.py", "ENVELOPE_MAX", "config.h", "TF_ENVELOPE_MAX"),
     ("envelope.py", "PARAMETERS_MAX", "config.h", "TF_PARAMETERS_MAX"),
     ("report.py", "BLOCK_MAX", "config.h", "TF_BLOCK_MAX"),

@@ -9,8 +9,9 @@ import sys
 from array import array
 from binascii import hexlify, unhexlify
 
-from tinyfleet.agent import Agent, Port
+from tinyfleet.agent import Agent
 from tinyfleet.errors import Refused
+from tinyfleet.port import Port
 
 
 class Device:

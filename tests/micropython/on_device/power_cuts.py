@@ -13,13 +13,14 @@ from array import array
 from binascii import unhexlify
 
 import vfs
-from tinyfleet import agent as agent_module
+from tinyfleet import offer, stage, start
 from tinyfleet import state as state_module
-from tinyfleet.agent import Agent, Port
+from tinyfleet.agent import Agent
 from tinyfleet.cbor import ARRAY, Reader, number, octets
 from tinyfleet.cbor import array as items
 from tinyfleet.files import make_folder, remove
-from tinyfleet.state import CONFIRMED, EMPTY, SLOT_A, SLOT_B, STAGED, VERIFIED
+from tinyfleet.port import Port
+from tinyfleet.state import CONFIRMED, EMPTY, SLOT_A, SLOT_B, STAGED, TRIAL, VERIFIED
 
 BLOCK, BLOCKS = 4096, 96
 ROOT = "/flash"
@@ -153,38 +154,38 @@ def until_done(gateway: Gateway, device: "Agent | None" = None) -> "tuple[Agent,
 
 
 def save_state_before_files() -> None:
-    original = agent_module.Agent._unpack
+    original = stage.unpack
 
-    def unpack(self: Agent) -> None:
-        self.state.slot(self.state.target).status = VERIFIED
-        self.state.phase = STAGED
-        self._save()
-        original(self)
+    def unpack(device: Agent) -> None:
+        device.state.slot(device.state.target).status = VERIFIED
+        device.state.phase = STAGED
+        device.save()
+        original(device)
 
-    agent_module.Agent._unpack = unpack
+    stage.unpack = unpack
 
 
 def receive_into_the_running_slot() -> None:
-    original = agent_module.Agent._receive
+    original = offer.receive
 
-    def receive(self: Agent, accepted: object, digest: bytes, shape: object) -> None:
-        place, confirmed = self.running.place, self.state.confirmed
-        self.running.place = self.state.confirmed = SLOT_B if place == SLOT_A else SLOT_A
-        original(self, accepted, digest, shape)
-        self.running.place, self.state.confirmed = place, confirmed
+    def receive(device: Agent, accepted: object, digest: bytes, shape: object) -> None:
+        place, confirmed = device.running.place, device.state.confirmed
+        device.running.place = device.state.confirmed = SLOT_B if place == SLOT_A else SLOT_A
+        original(device, accepted, digest, shape)
+        device.running.place, device.state.confirmed = place, confirmed
 
-    agent_module.Agent._receive = receive
+    offer.receive = receive
 
 
 def forget_the_sequence() -> None:
-    original = agent_module.Agent._record
+    original = offer.record
 
-    def record(self: Agent, accepted: object, digest: bytes, result: int) -> None:
-        before = self.state.sequence
-        original(self, accepted, digest, result)
-        self.state.sequence = before
+    def record(device: Agent, accepted: object, digest: bytes, result: int) -> None:
+        before = device.state.sequence
+        original(device, accepted, digest, result)
+        device.state.sequence = before
 
-    agent_module.Agent._record = record
+    offer.record = record
 
 
 def remove_states_before_writing() -> None:
@@ -199,20 +200,20 @@ def remove_states_before_writing() -> None:
 
 
 def lose_a_trial_with_the_power() -> None:
-    agent_module.TRIAL_BOOTS = 1
+    start.TRIAL_BOOTS = 1
 
 
 def empty_the_old_slot_at_the_trial() -> None:
-    original = agent_module.Agent._start_trial
+    original = start.start_trial
 
-    def start_trial(self: Agent) -> bool:
-        if self.state.phase == agent_module.TRIAL:
-            for slot in self.state.slots:
-                slot.status = EMPTY if slot is not self.state.slot(self.state.target) else slot.status
-            self.state.confirmed = 0
-        return original(self)
+    def start_trial(device: Agent) -> bool:
+        if device.state.phase == TRIAL:
+            for slot in device.state.slots:
+                slot.status = EMPTY if slot is not device.state.slot(device.state.target) else slot.status
+            device.state.confirmed = 0
+        return original(device)
 
-    agent_module.Agent._start_trial = start_trial
+    start.start_trial = start_trial
 
 
 BUGS = {

@@ -10,9 +10,10 @@ import time
 from array import array
 
 from tinyfleet import package
-from tinyfleet.agent import Agent, Port
+from tinyfleet.agent import Agent
 from tinyfleet.files import size_of
 from tinyfleet.mqtt import MqttLink
+from tinyfleet.port import Port
 from tinyfleet.run import run
 from tinyfleet.serial import SerialLink
 from tinyfleet.tls import tls_context
