@@ -17,15 +17,19 @@ from demo.world import GATEWAY, NotObservedError, World, document
 
 BAUD = 2400
 PUMPS = ("pump-1", "pump-2")
-OPERATORS = frozenset({"THRESHOLD", "TREE_ENSEMBLE"})
+OPERATORS = frozenset({"THRESHOLD", "TREE_ENSEMBLE", "LEARN"})
 ROLLOUT, CONTEST = "pumps", "pumps"
+LEARNED = f"learned_{CONTEST}"  # where a forest that a pump has grown is proposed
 FOREST, FIRST, SECOND = "forest", "1.0.0", "1.1.0"
+STARTER = "2.0.0"  # the same trees as the first, but devices learn with it
+ROWS = 80  # that a device collects before it grows a forest
 VOTERS = ("reference-a", "reference-b", "reference-c")  # too large for a pump, or meant to be: they vote alone
 THRESHOLD = 0.62
 FALSE_POSITIVES = 5
+PATIENT = 1000  # false positives: a starter stays until the pumps have learned
 SAMPLES_A_WINDOW = 32
 NEW, WORN_IN, BROKEN = 200.0, 700.0, 9000.0  # the standard deviation of a pump's vibration
-SAMPLE_LOG = ("--infer-every", "0", "--samples-bytes", "32768")
+DEVICE_OPTIONS = ("--infer-every", "0", "--samples-bytes", "32768", "--learning-bytes", "32768")
 
 
 class ContestFleet:
@@ -40,7 +44,7 @@ class ContestFleet:
         self.site.set_up()
         self._let_the_gateway_propose()
         narrator.observe(f"two pumps on one line of {BAUD} baud, and a gateway with a key for proposals")
-        self.site.start_devices(*SAMPLE_LOG)
+        self.site.start_devices(*DEVICE_OPTIONS)
         context = ContestContext(self.world, narrator, self.site.start_gateway(), self)
         context.commit("Create the fleet, with a contest", self.first_files())
         return context
@@ -61,19 +65,11 @@ class ContestFleet:
 
     def first_files(self) -> dict[str, bytes]:
         """Return the files of the first commit."""
-        before = _recording(1, 120, NEW)
+        before = _new_pumps()
         since = _recording(11, 60, *np.linspace(0.4 * NEW, 1.6 * WORN_IN, 12))  # pumps of every age
         voters: dict[str, bytes] = {}
         for seed, name in enumerate(VOTERS, 2):
             voters |= _forest(name, "1.0.0", since, seed=seed, pool_only=True)
-        contest = {
-            "rollout": ROLLOUT,
-            "collect": {"every": "1s", "normal": 2, "lineShare": 90},
-            "pool": {"models": [{"name": name, "version": "1.0.0"} for name in VOTERS]},
-            "candidates": {"models": [FOREST]},
-            "replace": {"falsePositives": FALSE_POSITIVES, "tenure": "1s", "decided": 5, "normals": 1},
-        }
-        rollout = {"model": {"name": FOREST, "version": FIRST}, "selector": {}}
         site = {path: data for path, data in self.site.first_files().items() if path != "rollout.yaml"}
         return {
             **site,
@@ -81,8 +77,18 @@ class ContestFleet:
             **_forest(FOREST, FIRST, before),
             **_forest(FOREST, SECOND, since, seed=1),
             **voters,
-            "rollouts/pumps.yaml": document("Rollout", ROLLOUT, rollout),
-            "contests/pumps.yaml": document("Contest", CONTEST, contest),
+            **_rollout(FIRST),
+            **_contest(local=False, false_positives=FALSE_POSITIVES),
+        }
+
+    @staticmethod
+    def learning_files() -> dict[str, bytes]:
+        """Return what has the pumps learn: a starter, its rollout, and a contest in which their forests vote."""
+        learn = {"rows": ROWS, "every": 1, "seed": 9, "mostAnomalous": 30}
+        return {
+            **_forest(FOREST, STARTER, _new_pumps(), learn=learn),
+            **_rollout(STARTER),
+            **_contest(local=True, false_positives=PATIENT),
         }
 
     def _let_the_gateway_propose(self) -> None:
@@ -106,15 +112,35 @@ class ContestContext(StoryContext):
         """Return what `tinyfleet contest show` shows."""
         return dict(self.query("contest", "show", CONTEST)[0])
 
-    def proposal(self) -> str:
-        """Return the commit that the gateway proposes; empty if there is none."""
-        ref = f"refs/heads/{branch()}"
+    def proposal(self, of: str = CONTEST) -> str:
+        """Return the commit that the gateway proposes on a branch of its own; empty if there is none."""
+        ref = f"refs/heads/{branch(of)}"
         return self.world.run("git", "for-each-ref", "--format=%(objectname)", ref, cwd=self.world.remote).strip()
 
 
-def branch() -> str:
-    """Return the branch of the proposal."""
-    return f"propose/{GATEWAY}/{CONTEST}"
+def branch(of: str = CONTEST) -> str:
+    """Return the branch of a proposal."""
+    return f"propose/{GATEWAY}/{of}"
+
+
+def _rollout(version: str) -> dict[str, bytes]:
+    spec = {"model": {"name": FOREST, "version": version}, "selector": {}}
+    return {"rollouts/pumps.yaml": document("Rollout", ROLLOUT, spec)}
+
+
+def _contest(*, local: bool, false_positives: int) -> dict[str, bytes]:
+    spec = {
+        "rollout": ROLLOUT,
+        "collect": {"every": "1s", "normal": 2, "lineShare": 90},
+        "pool": {"models": [{"name": name, "version": "1.0.0"} for name in VOTERS], "local": local},
+        "candidates": {"models": [FOREST]},
+        "replace": {"falsePositives": false_positives, "tenure": "1s", "decided": 5, "normals": 1},
+    }
+    return {"contests/pumps.yaml": document("Contest", CONTEST, spec)}
+
+
+def _new_pumps() -> bytes:
+    return _recording(1, 120, NEW)
 
 
 def _windows(seed: int, count: int, spread: float) -> np.ndarray:
@@ -128,7 +154,15 @@ def _recording(seed: int, count: int, *spreads: float) -> bytes:
     return "\n".join(lines).encode() + b"\n"
 
 
-def _forest(name: str, version: str, data: bytes, *, seed: int = 0, pool_only: bool = False) -> dict[str, bytes]:
+def _forest(  # noqa: PLR0913 - what makes a model
+    name: str,
+    version: str,
+    data: bytes,
+    *,
+    seed: int = 0,
+    pool_only: bool = False,
+    learn: Mapping[str, int] | None = None,
+) -> dict[str, bytes]:
     digest = hashlib.sha256(data).hexdigest()
     path = f"models/{digest[:8]}.csv"
     spec: dict[str, Any] = {
@@ -142,7 +176,8 @@ def _forest(name: str, version: str, data: bytes, *, seed: int = 0, pool_only: b
             "features": [{"statistic": "std"}, {"statistic": "peak"}],
         },
         "quantize": {"scheme": "int16"},
-        "parameters": {"threshold": THRESHOLD, "sample-every": 0},
+        "parameters": {"threshold": THRESHOLD, "sample-every": 0, **({"learn-generation": 0} if learn else {})},
         **({"poolOnly": True} if pool_only else {}),
+        **({"learn": dict(learn)} if learn else {}),
     }
     return {path: data, f"models/{name}-{version}.yaml": document("Model", name, spec)}

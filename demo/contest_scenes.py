@@ -9,9 +9,12 @@ from demo.contest_fleet import (
     FALSE_POSITIVES,
     FIRST,
     FOREST,
+    LEARNED,
     NEW,
     PUMPS,
+    ROWS,
     SECOND,
+    STARTER,
     WORN_IN,
     ContestContext,
     branch,
@@ -20,6 +23,7 @@ from demo.world import GATEWAY
 
 WINDOWS = FALSE_POSITIVES + 4
 WORN_IN_SEED = 40
+BROKEN_WINDOWS = 6
 TABLE = "    "  # the lines of the table in the message of a proposal
 
 
@@ -47,11 +51,7 @@ def a_proposal_appears(context: ContestContext) -> None:
     """The gateway proposes another forest: a signed commit that changes one line, with its reasons."""
     commit = context.wait("the proposal", context.proposal)
     run, remote = context.world.run, context.world.remote
-    message = run("git", "show", "--no-patch", "--format=%B", commit, cwd=remote)
-    context.observe(f"branch {branch()}: {commit[:10]} {message.splitlines()[0]}")
-    for line in message.splitlines():
-        if line.startswith(TABLE):
-            context.narrator.line(f"  {line}")
+    _show_message(context, branch(), commit)
     changed = run("git", "diff", "--unified=0", f"{commit}^", commit, cwd=remote).splitlines()
     lines = [line for line in changed if line[:1] in "+-" and line[:3] not in {"+++", "---"}]
     context.require("the commit changes one line", len(lines) == 2)  # noqa: PLR2004 - the old one and the new one
@@ -82,9 +82,45 @@ def a_person_merges_it(context: ContestContext) -> None:
     context.observe(f"and of {2 * WINDOWS} windows of a failing bearing, {found} are")
 
 
+def a_pump_teaches_itself(context: ContestContext) -> None:
+    """Without anyone's data: a pump grows a forest from its own windows, and the gateway proposes it for all."""
+    world, pump = context.world, PUMPS[0]
+    context.commit("Have the pumps learn, from the forest of new pumps", context.pumps.learning_files())
+    context.wait("both pumps to collect rows", lambda: all(_learns(context, each, "CollectingRows") for each in PUMPS))
+    context.observe(f"{pump}, condition Learning: {context.condition(pump, 'Learning')['message']}")
+    before = context.pumps.feel(pump, WORN_IN_SEED, ROWS, WORN_IN)
+    context.wait(f"{pump} to grow a forest", lambda: _learns(context, pump, "ForestGrown"))
+    context.observe(f"{pump}, condition Learning: {context.condition(pump, 'Learning')['message']}")
+    after = context.pumps.feel(pump, WORN_IN_SEED, ROWS, WORN_IN)
+    context.require("its own forest raises fewer false alarms", after <= before / 5)
+    context.observe(f"{ROWS} windows: {before} were anomalous to {FOREST}@{STARTER}, and {after} are to its own forest")
+    found = context.pumps.feel(pump, 60, BROKEN_WINDOWS, BROKEN)
+    context.require("it finds a failing bearing", found == BROKEN_WINDOWS)
+    context.observe(f"and of {BROKEN_WINDOWS} windows of a failing bearing, {found} are")
+    commit = context.wait("the gateway to grow the same forest and propose it", lambda: context.proposal(LEARNED))
+    context.wait("the status", lambda: _condition(context, "LocalForests")["reason"] == "LocalForestProposed")
+    context.observe(f"contest {CONTEST}: {_condition(context, 'LocalForests')['message']}")
+    _show_message(context, branch(LEARNED), commit)
+    added = world.run("git", "diff", "--name-only", f"{commit}^", commit, cwd=world.remote).split()
+    context.observe(f"it adds {', '.join(path.rpartition('/')[2] for path in added)}, and no window of the pump")
+    context.require("it was not merged", world.enforced() == run_head(context))
+
+
 def run_head(context: ContestContext) -> str:
     """Return the head of the main branch."""
     return context.world.run("git", "rev-parse", "main", cwd=context.world.remote).strip()
+
+
+def _show_message(context: ContestContext, name: str, commit: str) -> None:
+    message = context.world.run("git", "show", "--no-patch", "--format=%B", commit, cwd=context.world.remote)
+    context.observe(f"branch {name}: {commit[:10]} {message.splitlines()[0]}")
+    for line in message.splitlines():
+        if line.startswith(TABLE):
+            context.narrator.line(f"  {line}")
+
+
+def _learns(context: ContestContext, pump: str, reason: str) -> bool:
+    return context.ready(pump, f"{FOREST}@{STARTER}") and context.condition(pump, "Learning").get("reason") == reason
 
 
 def _feel_worn_in(context: ContestContext) -> int:

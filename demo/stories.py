@@ -66,13 +66,14 @@ STORIES = {
         ),
         Story(
             "contest",
-            "a machine wears in, its model raises false alarms, and the gateway proposes a better one",
+            "a machine wears in and its model raises false alarms: a gateway proposes a better one, a pump learns one",
             ContestFleet,
             (
                 contest_scenes.new_pumps_are_quiet,
                 contest_scenes.worn_in_pumps_raise_false_alarms,
                 contest_scenes.a_proposal_appears,
                 contest_scenes.a_person_merges_it,
+                contest_scenes.a_pump_teaches_itself,
             ),
             (
                 "edit contests/pumps.yaml (other rules), or a parameter in models/",
