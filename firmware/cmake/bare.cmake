@@ -6,13 +6,17 @@ if(TF_DRIVERS) # a folder in ports that boards with related chips share
   set(DRIVERS_FOLDER ports/${TF_DRIVERS})
   file(GLOB DRIVERS CONFIGURE_DEPENDS ${DRIVERS_FOLDER}/*.c)
 endif()
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "arm")
+  set(CORE_FOLDER ports/cortex-m)
+  file(GLOB CORE_SUPPORT CONFIGURE_DEPENDS ${CORE_FOLDER}/*.c)
+endif()
 file(GLOB BARE_SOURCES CONFIGURE_DEPENDS ports/bare/*.c ports/shared/*.c ports/${TF_PORT}/*.c)
-list(APPEND BARE_SOURCES ${DRIVERS})
+list(APPEND BARE_SOURCES ${DRIVERS} ${CORE_SUPPORT})
 
 function(add_firmware target name)
   add_executable(${target} ${ARGN})
   set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name} SUFFIX .elf)
-  target_include_directories(${target} PRIVATE ${BARE} ${PORT} ${DRIVERS_FOLDER} ports/shared include)
+  target_include_directories(${target} PRIVATE ${BARE} ${CORE_FOLDER} ${PORT} ${DRIVERS_FOLDER} ports/shared include)
   target_link_options(${target} PRIVATE
     -nostdlib -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map=${CMAKE_BINARY_DIR}/${name}.map
     -L${BARE} -T ${PORT}/${TF_PORT}.ld)
@@ -58,12 +62,12 @@ add_firmware(alone agent-alone ${ALONE_SOURCES})
 target_link_libraries(alone PRIVATE strict core third_party gcc)
 # The board without the agent: the first test of a new port.
 file(GLOB CHECK_SOURCES CONFIGURE_DEPENDS ports/bare/check/*.c ports/${TF_PORT}/*.c)
-add_firmware(board-check board-check ${CHECK_SOURCES} ${DRIVERS} ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
+add_firmware(board-check board-check ${CHECK_SOURCES} ${DRIVERS} ${CORE_SUPPORT} ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
 target_link_libraries(board-check PRIVATE strict gcc)
 # Three programs that count instructions, for boards whose emulator does: their runner/<port>.c says how. Built only on request, so
 # that the call graphs in the build are those of the firmware.
 if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/runner/${TF_PORT}.c)
-  set(COUNTED runner/${TF_PORT}.c ports/${TF_PORT}/board.c ports/${TF_PORT}/entry.c ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
+  set(COUNTED runner/${TF_PORT}.c ports/${TF_PORT}/board.c ports/${TF_PORT}/entry.c ${CORE_SUPPORT} ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
   # Runs single packs on a board.
   add_firmware(runner-elf tinyfleet-runner runner/bare.c ${COUNTED})
   set_target_properties(runner-elf PROPERTIES EXCLUDE_FROM_ALL ON)

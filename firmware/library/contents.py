@@ -90,7 +90,7 @@ def _boards() -> Iterator[tuple[str, bytes]]:
     ports = FIRMWARE / "ports"
     for name in BOARD_CODE:
         yield name, (ports / "bare" / name).read_bytes()
-    for board in BOARDS:
+    for board in ("cortex-m", *BOARDS):
         for path in sorted((ports / board).iterdir()):
             yield f"{board}/{path.name}", path.read_bytes()
     for name in TOOLCHAINS:

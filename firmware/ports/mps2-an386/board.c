@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clock, UART, watchdog, sleep and reset of the MPS2 board with the AN386 image (Cortex-M4 at 25 MHz). */
+/* Clock, UART and watchdog of the MPS2 board with the AN386 image (Cortex-M4 at 25 MHz). */
 #include "board.h"
 
-#include "fault.h"
-#include "handlers.h"
 #include "receive_ring.h"
 #include "registers.h"
+#include "vectors.h"
 
 #define CLOCK_HZ 25000000u
 #define TICK_HZ 10u
@@ -13,14 +12,6 @@
 
 const uint32_t board_ticks_per_ms = CLOCK_HZ / 1000u;
 struct receive_ring receive_ring;
-
-/* A fault resets the board; the agent then finds an interrupted trial and returns to the model that worked. The watchdog
- * ends here too: its interrupt is the non-maskable one. */
-void fault_handler(void)
-{
-    fault_leave_note();
-    board_reset();
-}
 
 void uart_receive_handler(void)
 {
@@ -56,23 +47,6 @@ uint32_t board_counter(void)
     return FPGAIO_COUNTER;
 }
 
-void board_sleep(void)
-{
-    /* with interrupts masked, no byte can arrive unseen between the check and the sleep; a pending one still wakes the core */
-    __asm__ volatile("cpsid i" ::: "memory");
-    if (receive_ring_empty()) {
-        __asm__ volatile("wfi" ::: "memory");
-    }
-    __asm__ volatile("cpsie i" ::: "memory");
-}
-
-_Noreturn void board_reset(void)
-{
-    SCB_AIRCR = SCB_AIRCR_RESET;
-    for (;;) {
-    }
-}
-
 void board_watchdog(uint32_t ms)
 {
     WATCHDOG_LOCK = WATCHDOG_UNLOCK;
@@ -84,7 +58,7 @@ void board_watchdog(uint32_t ms)
 
 bool board_watchdog_fired(void)
 {
-    return false; /* its interrupt leaves the note */
+    return false; /* its interrupt, the non-maskable one, leaves the note */
 }
 
 void board_uart_write(const uint8_t *bytes, size_t length)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clock, UART, watchdog, sleep and reset of nRF51 and nRF52. Their timers run at 16 MHz, whatever the processor does. */
+/* Clock, UART and watchdog of nRF51 and nRF52. Their timers run at 16 MHz, whatever the processor does. */
 #include "board.h"
 
 #include "board_config.h"
-#include "fault.h"
-#include "handlers.h"
 #include "receive_ring.h"
 #include "registers.h"
+#include "vectors.h"
 
 #define CLOCK_TIMER 0u
 #define CLOCK_PRESCALER 4u /* 1 MHz */
@@ -17,13 +16,6 @@
 
 const uint32_t board_ticks_per_ms = 1000u;
 struct receive_ring receive_ring;
-
-/* A fault resets the board; the agent then finds an interrupted trial and returns to the model that worked. */
-void fault_handler(void)
-{
-    fault_leave_note();
-    board_reset();
-}
 
 /* While the ring is full, the interrupt is masked and the byte stays in the UART, with its event. */
 void uart_receive_handler(void)
@@ -69,23 +61,6 @@ uint32_t board_counter(void)
 {
     TIMER_CAPTURE(CLOCK_TIMER) = 1;
     return TIMER_CC(CLOCK_TIMER);
-}
-
-void board_sleep(void)
-{
-    /* with interrupts masked, no byte can arrive unseen between the check and the sleep; a pending one still wakes the core */
-    __asm__ volatile("cpsid i" ::: "memory");
-    if (receive_ring_empty()) {
-        __asm__ volatile("wfi" ::: "memory");
-    }
-    __asm__ volatile("cpsie i" ::: "memory");
-}
-
-_Noreturn void board_reset(void)
-{
-    SCB_AIRCR = SCB_AIRCR_RESET;
-    for (;;) {
-    }
 }
 
 /* Once it runs, its time can't be changed until a reset: that of the first call counts. */

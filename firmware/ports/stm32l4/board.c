@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clock, UART, watchdog, sleep and reset of STM32L475 to STM32L4A6 (Cortex-M4): USART2 on PA2 and PA3, RTS on PA1. */
+/* Clock, UART and watchdog of STM32L475 to STM32L4A6 (Cortex-M4): USART2 on PA2 and PA3, RTS on PA1. */
 #include "board.h"
 
-#include "fault.h"
-#include "handlers.h"
 #include "receive_ring.h"
 #include "registers.h"
+#include "vectors.h"
 
 #define CLOCK_HZ 16000000u /* as fast as flash answers without wait states */
 #define TICK_US 100000u
@@ -18,13 +17,6 @@
 
 const uint32_t board_ticks_per_ms = 1000u;
 struct receive_ring receive_ring;
-
-/* A fault resets the board; the agent then finds an interrupted trial and returns to the model that worked. */
-void fault_handler(void)
-{
-    fault_leave_note();
-    board_reset();
-}
 
 /* While the ring is full, the interrupt is masked and the byte stays in the UART, which holds RTS. */
 void uart_receive_handler(void)
@@ -80,23 +72,6 @@ void board_init(void)
 uint32_t board_counter(void)
 {
     return TIM2_CNT;
-}
-
-void board_sleep(void)
-{
-    /* with interrupts masked, no byte can arrive unseen between the check and the sleep; a pending one still wakes the core */
-    __asm__ volatile("cpsid i" ::: "memory");
-    if (receive_ring_empty()) {
-        __asm__ volatile("wfi" ::: "memory");
-    }
-    __asm__ volatile("cpsie i" ::: "memory");
-}
-
-_Noreturn void board_reset(void)
-{
-    SCB_AIRCR = SCB_AIRCR_RESET;
-    for (;;) {
-    }
 }
 
 /* Once it runs, it runs until a reset. Its time is that of the first call. */

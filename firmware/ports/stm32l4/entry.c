@@ -1,28 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The vector table, and where the core starts after a reset. */
+/* The vector table. */
 #include "handlers.h"
 #include "registers.h"
-#include "start.h"
-
-_Noreturn void board_start(void);
-extern uint32_t board_stack_end[];
-
-_Noreturn void board_start(void)
-{
-    bare_start();
-}
-
-typedef void (*vector)(void);
+#include "vectors.h"
 
 __attribute__((section(".vectors"), used)) static const struct {
-    uint32_t *stack;
-    vector start, nmi, exceptions[13], interrupts[IRQ_USART2 + 1u];
+    struct exception_vectors exceptions;
+    vector interrupts[IRQ_USART2 + 1u];
 } vectors = {
-    .stack = board_stack_end,
-    .start = board_start,
-    .nmi = nmi_handler,
-    .exceptions = { fault_handler, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler,
-                    fault_handler, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler,
-                    fault_handler },
+    .exceptions = EXCEPTION_VECTORS(nmi_handler),
     .interrupts = { [IRQ_TIM2] = timer_handler, [IRQ_USART2] = uart_receive_handler },
 };

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "board.h"
-#include "fault.h"
 #include "handlers.h"
 #include "registers.h"
+#include "vectors.h"
 
 #define FLASH_BASE 0x08040000u
 #define FLASH_FIRST_PAGE 128u

@@ -81,7 +81,5 @@
 #define NVIC_ENABLE(n) REGISTER(0xE000E100u + 4u * ((n) / 32u))
 #define IRQ_TIM2 28u
 #define IRQ_USART2 38u
-#define SCB_AIRCR REGISTER(0xE000ED0Cu)
-#define SCB_AIRCR_RESET 0x05FA0004u
 
 #endif

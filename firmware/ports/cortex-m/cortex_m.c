@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every Cortex-M does in the same way: start, sleep, reset, and the reset that follows a fault. */
+#include "board.h"
+#include "fault.h"
+#include "receive_ring.h"
+#include "start.h"
+#include "vectors.h"
+
+#define SCB_AIRCR (*(volatile uint32_t *)0xE000ED0Cu)
+#define SCB_AIRCR_RESET 0x05FA0004u
+
+_Noreturn void board_start(void)
+{
+    bare_start();
+}
+
+void fault_handler(void)
+{
+    fault_leave_note();
+    board_reset();
+}
+
+void board_sleep(void)
+{
+    /* with interrupts masked, no byte can arrive unseen between the check and the sleep; a pending one still wakes the core */
+    __asm__ volatile("cpsid i" ::: "memory");
+    if (receive_ring_empty()) {
+        __asm__ volatile("wfi" ::: "memory");
+    }
+    __asm__ volatile("cpsie i" ::: "memory");
+}
+
+_Noreturn void board_reset(void)
+{
+    SCB_AIRCR = SCB_AIRCR_RESET;
+    for (;;) {
+    }
+}
