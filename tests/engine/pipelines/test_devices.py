@@ -112,11 +112,14 @@ class Site:
         outcome, _ = await self.link.update(job(made, envelope, pack, before, block_bytes=1024))
         assert isinstance(outcome, Confirmed), outcome
 
-    def signal(self, name: str, how: signal.Signals) -> None:
+    def send(self, name: str, how: signal.Signals) -> None:
         """Send a signal to a device. Patience with it ends as it falls silent, however fast the machine is."""
         os.kill(self.vdevs[name].pid, how)
         silent = self._silent.setdefault(name, asyncio.Event())
-        silent.clear() if how is signal.SIGCONT else silent.set()
+        if how is signal.SIGCONT:
+            silent.clear()
+        else:
+            silent.set()
 
     async def limited(self, name: str, work: Coroutine[Any, Any, bytes | None], patience_s: float) -> bytes | None:
         """Wait for a device as long as it is alive."""
@@ -232,7 +235,7 @@ def test_the_gateway_stands_in_for_a_device_that_dies(broker: Broker, program: P
         given = inputs()
         before = await router.run(given[0])
         running = [asyncio.create_task(router.run(data)) for data in given[1:]]
-        site.signal("second", how)
+        site.send("second", how)
         results = [before, *await asyncio.gather(*running)]
         assert [result.outputs for result in results] == of_the_oracle(given)
         assert before.ran == ("first", "second")
@@ -252,7 +255,7 @@ def test_a_spare_takes_the_stage_of_a_device_that_dies(broker: Broker, program: 
         router = site.router(["first"], ["second", "spare"], recovery=SPARE)
         given = inputs()
         assert (await router.run(given[0])).ran == ("first", "second")
-        site.signal("second", signal.SIGKILL)
+        site.send("second", signal.SIGKILL)
         results = [await router.run(data) for data in given[1:]]
         assert [result.outputs for result in results] == of_the_oracle(given[1:])
         assert {result.ran for result in results} == {("first", "spare")}
@@ -269,11 +272,11 @@ def test_a_smaller_model_answers_when_nothing_else_may(broker: Broker, program: 
         given = inputs()
         exact = await router.run(given[0])
         assert (exact.exact, exact.ran) == (True, ("first", "second"))
-        site.signal("second", signal.SIGKILL)
+        site.send("second", signal.SIGKILL)
         result = await router.run(given[1])
         assert (result.exact, result.ran) == (False, ("first", "spare"))
         assert result.outputs == of_the_oracle(given[1:2], SMALL_MODEL)[0] != of_the_oracle(given[1:2])[0]
-        site.signal("spare", signal.SIGKILL)
+        site.send("spare", signal.SIGKILL)
         with pytest.raises(PipelineStopped, match="stage 2"):
             await router.run(given[2])
         assert (router.answered, router.stopped) == (2, 1)
@@ -301,7 +304,7 @@ def test_figures_say_who_would_run_each_stage(broker: Broker, program: Path) -> 
         given = inputs()
         await router.run(given[0])
         assert site.changes == []
-        site.signal("second", signal.SIGKILL)
+        site.send("second", signal.SIGKILL)
         await router.run(given[1])
         assert site.changes == ["second"]
         assert runs_on() == ["first", GATEWAY]
@@ -320,9 +323,9 @@ def test_a_device_gets_its_stage_back_when_it_returns(broker: Broker, program: P
         router = site.router(["first"], ["second"], recovery=STAND_IN, heal_after_s=0)
         given = inputs()
         await router.run(given[0])
-        site.signal("second", signal.SIGSTOP)
+        site.send("second", signal.SIGSTOP)
         assert (await router.run(given[1])).ran == ("first", GATEWAY)
-        site.signal("second", signal.SIGCONT)
+        site.send("second", signal.SIGCONT)
         assert isinstance(await site.link.report(DeviceId("second")), DeviceReport)
         healed = await router.run(given[2])
         assert healed.ran == ("first", "second")
