@@ -15,7 +15,15 @@ from reconciler.daemon.runtime_status import RuntimeStatus, as_dict, live_of
 from reconciler.engine.observed.summaries import Total, labelled
 from reconciler.engine.state.reader import NoRecordedState
 from reconciler.model import ContestId, DeviceId, FunctionId, PipelineId, TrainingId
-from reconciler.page.page_model import BucketFacts, DeviceDetail, LinkFacts, LiveState, PageModel, ScoreFacts
+from reconciler.page.page_model import (
+    BucketFacts,
+    CohortFacts,
+    DeviceDetail,
+    LinkFacts,
+    LiveState,
+    PageModel,
+    ScoreFacts,
+)
 from reconciler.page.routes import exists, served
 from reconciler.report.contest_file import figures_from_dict
 from reconciler.report.function_status import function_figures_from_dict
@@ -40,7 +48,8 @@ class FleetPage:
         statuses = self._engine.statuses
         live = live_of(self._engine, self._assembly.links, self._assembly.rates)
         live_state = _live_state(live, labelled(self._metrics.totals(), self._engine.artifacts.model_names))
-        return statuses.page(statuses.gateway, live_state)
+        rates = {name: CohortFacts(rate.per_day) for name, rate in self._metrics.cohort_rates().items()}
+        return statuses.page(statuses.gateway, replace(live_state, cohorts=rates))
 
     def _detail(self, device: DeviceId) -> DeviceDetail | None:
         """Read the details of a device from the database, as `tinyfleet status DEVICE` does."""

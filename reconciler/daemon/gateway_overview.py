@@ -13,7 +13,7 @@ from typing import Any
 from reconciler.daemon import runtime_status
 from reconciler.daemon.instance_lock import holder
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Flag
-from reconciler.engine.observed.summaries import Total, labelled, totals
+from reconciler.engine.observed.summaries import Total, counted, labelled, totals
 from reconciler.engine.state.reader import StateReader, read_state
 from reconciler.engine.state.records import DeviceRecord, QuarantineRecord
 from reconciler.engine.state.schema import STATE_FILE
@@ -80,7 +80,7 @@ def read_overview(state_dir: Path, only: DeviceId | None = None) -> GatewayOverv
             running,
             read_gateway_file(gateway) if gateway is not None else None,
             devices,
-            labelled(totals(state.summaries()), names),
+            labelled(totals(counted(state.summaries())), names),
             runtime_status.read(state_dir) if running else None,
             tuple(read_rollout_file(body) for body in state.status_files(ROLLOUTS).values()),
             datetime.now(UTC),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -12,12 +12,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from reconciler.daemon.assembly import Assembly
+from reconciler.daemon.cohort_metrics import cohort_metrics
 from reconciler.daemon.operation_metrics import operation_metrics
 from reconciler.daemon.runtime_status import RuntimeStatus, live_of
 from reconciler.devices.conversation import Confirmed, Lost, Rejected, TrialFailed
 from reconciler.devices.reports import Flag
 from reconciler.engine.delivery.deliveries import Delivered
-from reconciler.engine.observed.summaries import Total
+from reconciler.engine.observed.cohort_totals import CohortRate, CohortTotal, cohort_rates, cohort_totals
+from reconciler.engine.observed.summaries import Total, totals
+from reconciler.report.cohorts import cohorts_of
 from reconciler.report.conditions import Status
 from reconciler.report.learning import LEARNING
 
@@ -52,6 +55,8 @@ class Metrics(Collector):
         self._ended: Counter[str] = Counter()
         self._aggregated_s = float("-inf")
         self._totals: list[Total] = []
+        self._cohort_totals: Mapping[tuple[str, str], CohortTotal] = {}
+        self._cohort_rates: Mapping[str, CohortRate] = {}
         self._flags: Counter[str] = Counter()
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -69,6 +74,7 @@ class Metrics(Collector):
         yield from self._devices(live)
         yield from _links(live)
         yield from self._models()
+        yield from self._cohorts()
         yield from self._contests()
         yield from self._pipelines()
         yield from operation_metrics(self._engine.node, list(self._engine.statuses.functions.values()))
@@ -78,13 +84,26 @@ class Metrics(Collector):
         self._aggregate()
         return self._totals
 
+    def cohort_rates(self) -> Mapping[str, CohortRate]:
+        """Return how often the devices of each cohort find anomalies, at most `AGGREGATE_EVERY_S` old."""
+        self._aggregate()
+        return self._cohort_rates
+
     def _count(self, done: Delivered) -> None:
         self._ended[OUTCOMES[type(done.outcome)]] += 1
 
     def _aggregate(self) -> None:
         if self._steady_s() - self._aggregated_s < AGGREGATE_EVERY_S:
             return
-        self._totals = self._engine.summaries.totals()
+        figures = self._engine.summaries.counted()
+        self._totals = totals(figures)
+        cohorts = cohorts_of(self._engine.statuses.gateway, self._engine.statuses.devices)
+        if cohorts is None:
+            self._cohort_totals, self._cohort_rates = {}, {}
+        else:
+            rates = self._engine.inventory.evidence.rates
+            self._cohort_totals = cohort_totals(figures, cohorts.of, self._engine.artifacts.model_names)
+            self._cohort_rates = cohort_rates(figures, cohorts.of, rates.seconds_for)
         self._flags = self._engine.inventory.count_flags()
         self._aggregated_s = self._steady_s()
 
@@ -148,6 +167,11 @@ class Metrics(Collector):
         yield CounterMetricFamily(
             "tinyfleet_unauthenticated_messages", "Messages that failed verification", value=refused
         )
+
+    def _cohorts(self) -> Iterator[Metric]:
+        devices = self._engine.statuses.devices
+        cohorts = cohorts_of(self._engine.statuses.gateway, devices)
+        yield from cohort_metrics(cohorts, devices, self._cohort_totals, datetime.now(UTC))
 
     def _contests(self) -> Iterator[Metric]:
         statuses = self._engine.statuses

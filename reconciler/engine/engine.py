@@ -386,6 +386,7 @@ class Engine:
             self.node.state,
             self.node.uplinks,
             self.node.pending,
+            state.scope.desired.fleet.cohort_label if state is not None else None,
         )
         self.expiries = gateway.expiries
         now = self._ports.clock.now()
@@ -411,6 +412,7 @@ class Engine:
                 learning=self._learners.facts(desired, observed, self.artifacts.available(desired).by_short_digest),
                 pending_contests=self.contests.pending,
                 pending_functions=self.node.pending,
+                cohorts=state.scope.cohorts,
             )
         before = self.statuses.rollouts
         changed = self.statuses.render(outcome)

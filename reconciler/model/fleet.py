@@ -97,6 +97,7 @@ class Fleet:
     report_every_s: int = 300
     silent_after_s: int = 900  # a device without a report for this long is "not reporting"
     windows: tuple[MaintenanceWindow, ...] = ()
+    cohort_label: str | None = None  # the label whose values are the cohorts; None: nothing is counted by cohort
 
 
 @dataclass(frozen=True, slots=True)

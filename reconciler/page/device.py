@@ -54,6 +54,8 @@ def _facts(detail: DeviceDetail, fleet: PageModel, at: PageUrls) -> Iterator[tup
     status = detail.status
     rollout = fleet.owners.get(status.device)
     yield "rollout", element("a", rollout, href=at.rollout(rollout)) if rollout is not None else NONE
+    if status.cohort is not None:
+        yield "cohort", status.cohort
     yield "model", status.model or NONE
     yield "running", element("code", short(status.running)) if status.running else NONE
     yield "phase", status.phase.value if status.phase is not None else NONE

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.page.charts import stacked_bar
+from reconciler.page.cohorts import cohorts
 from reconciler.page.contests import contests
 from reconciler.page.html import Child, Markup, element, joined
 from reconciler.page.layout import amount, amount_of, document, ready
@@ -34,6 +35,7 @@ def overview(fleet: PageModel, at: PageUrls) -> bytes:
         _state(fleet, at),
         needs_attention(fleet, at),
         rollouts(fleet, at),
+        cohorts(fleet),
         contests(fleet, at),
         trainings(fleet, at),
         pipelines(fleet),

@@ -72,6 +72,13 @@ class BucketFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class CohortFacts:
+    """What the devices of a cohort do at present."""
+
+    anomalies_per_day: float | None  # on each device; None: unknown
+
+
+@dataclass(frozen=True, slots=True)
 class LiveState:
     """What changes all the time: shown on the served page, never committed."""
 
@@ -88,6 +95,7 @@ class LiveState:
     )  # by device name: messages that failed verification
     links: Sequence[LinkFacts] = ()
     scores: Sequence[ScoreFacts] = ()
+    cohorts: Mapping[str, CohortFacts] = field(default_factory=dict)
     contests: Mapping[ContestId, ContestFigures] = field(default_factory=dict)  # newer than those of the statuses
     trainings: Mapping[TrainingId, TrainingFigures] = field(default_factory=dict)  # likewise
     pipelines: Mapping[PipelineId, PipelineFigures] = field(default_factory=dict)  # likewise

@@ -56,6 +56,7 @@ class DeviceFacts:
     distrust: Distrust | None = None
     build_failure: BuildFailure | None = None  # why the artifact that it waits for can't be built
     learning: LearningFacts | None = None  # None: the model that it runs does not learn
+    cohort: str | None = None  # the value of the label that the fleet declares
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class DeviceStatus:
     sequence: int
     conditions: Conditions
     parameters: Parameters | None = None  # in force; None: unknown, because the digest and so its defaults are
+    cohort: str | None = None  # None: the fleet declares no label of cohorts, or the device lacks it
 
     @property
     def ready(self) -> Condition:
@@ -110,6 +112,7 @@ def device_status_since(facts: DeviceFacts, stamp: PassStamp, before: Conditions
         sequence=seen.sequence if seen else 0,
         conditions=(*summary, *kept),
         parameters=dict(sorted(seen.parameters.items())) if seen and model is not None else None,
+        cohort=facts.cohort,
     )
 
 

@@ -49,6 +49,7 @@ class GatewayFacts:
     node: NodeState | None = None  # None: it offers no operations
     uplinks: Mapping[str, bool] = field(default_factory=dict)  # whether the gateways answer that this one asks
     node_pending: bool = False  # that is not known yet, and its condition stays
+    cohort_label: str | None = None  # that the fleet declares
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class GatewayStatus:
     name: str
     commit: str  # the commit that the gateway enforces
     conditions: Conditions
+    cohort_label: str | None = None  # the label whose values are the cohorts of devices
 
     @property
     def ready(self) -> Condition:
@@ -100,7 +102,7 @@ def gateway_status(facts: GatewayFacts, stamp: PassStamp, previous: GatewayStatu
         parts = (*parts, *(condition(*each) for each in _of_node(facts)))
     kept = carry_over(parts, before)
     summary = carry_over((ready(kept, PRIORITY, when_true="The gateway enforces the newest commit."),), before)
-    return GatewayStatus(facts.name, stamp.commit, (*summary, *kept))
+    return GatewayStatus(facts.name, stamp.commit, (*summary, *kept), facts.cohort_label)
 
 
 def _of_node(facts: GatewayFacts) -> Iterator[tuple[str, str | None, str, str]]:

@@ -45,7 +45,7 @@ def device_file(status: DeviceStatus) -> bytes:
     parameters = None
     if status.parameters is not None:  # with their types: 1 and 1.0 are equal, and rendered differently
         parameters = tuple((key, type(value), value) for key, value in status.parameters.items())
-    head = _device_head(status.model, status.running, phase, status.sequence, parameters)
+    head = _device_head(status.model, status.running, phase, status.sequence, parameters, status.cohort)
     return b"".join((_DEVICE, name, head, _CONDITIONS, *map(_condition_item, status.conditions)))
 
 
@@ -62,6 +62,7 @@ def read_device_file(data: bytes) -> DeviceStatus:
         sequence=fields["sequence"],
         conditions=_read_items(items) if found else _conditions(fields),
         parameters=fields.get("parameters"),
+        cohort=fields.get("cohort"),
     )
 
 
@@ -74,13 +75,14 @@ def read_gateway_file(data: bytes) -> GatewayStatus:
     """Read what `gateway_file` rendered."""
     document = yaml.load(data, Loader=yaml.CSafeLoader)
     fields = document["status"]
-    return GatewayStatus(document["metadata"]["name"], fields["commit"], _conditions(fields))
+    return GatewayStatus(document["metadata"]["name"], fields["commit"], _conditions(fields), fields.get("cohortLabel"))
 
 
 def gateway_file(status: GatewayStatus) -> bytes:
     """Render the status of the gateway."""
     conditions = [condition.as_dict() for condition in status.conditions]
-    return _document("GatewayStatus", status.name, {"commit": status.commit, "conditions": conditions})
+    label = {} if status.cohort_label is None else {"cohortLabel": status.cohort_label}
+    return _document("GatewayStatus", status.name, {"commit": status.commit, **label, "conditions": conditions})
 
 
 def readme(  # noqa: PLR0913, PLR0917 - one for each kind of status
@@ -144,17 +146,19 @@ def _conditions(fields: Mapping[str, Any]) -> Conditions:
 
 
 @lru_cache(maxsize=_KEPT)
-def _device_head(
+def _device_head(  # noqa: PLR0913, PLR0917 - each field of the head; all are hashed for the cache
     model: str | None,
     running: ReportedDigest | None,
     phase: str | None,
     sequence: int,
     parameters: tuple[tuple[str, type, int | float], ...] | None,
+    cohort: str | None,
 ) -> bytes:
     """Render what follows the name of a device, up to its conditions."""
     fields = {"model": model, "running": running, "phase": phase, "sequence": sequence}
+    label = {} if cohort is None else {"cohort": cohort}
     more = {} if parameters is None else {"parameters": {key: value for key, _, value in parameters}}
-    document = _document("", "", {**fields, **more})
+    document = _document("", "", {**fields, **label, **more})
     return document[document.index(b"\nstatus:\n") :].removesuffix(b"\n")
 
 

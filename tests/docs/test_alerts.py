@@ -10,18 +10,22 @@ from typing import Any
 
 import yaml
 
-from reconciler.daemon import metrics
+from reconciler.daemon import cohort_metrics, metrics
 from tests.docs.markdown import ROOT
 
 PAGE = ROOT / "docs" / "operations.md"
 CONDITIONS = (ROOT / "docs" / "conditions.md").read_text(encoding="utf-8")
 SELECTED = re.compile(r"(tinyfleet_\w+)(?:\{([^}]*)\})?")
-FIELDS = {"tinyfleet_model_": set(metrics.TOTAL_COUNTERS), "tinyfleet_link_": set(metrics.LINK_COUNTERS)}
+FIELDS = {
+    "tinyfleet_model_": set(metrics.TOTAL_COUNTERS),
+    "tinyfleet_link_": set(metrics.LINK_COUNTERS),
+    "tinyfleet_cohort_": set(cohort_metrics.COHORT_COUNTERS),
+}
 
 
 def exported() -> dict[str, set[str]]:
     """Return the labels of each metric, from the source of the modules."""
-    modules = ("metrics.py", "operation_metrics.py")
+    modules = ("metrics.py", "operation_metrics.py", "cohort_metrics.py")
     trees = [ast.parse((ROOT / "reconciler" / "daemon" / name).read_text(encoding="utf-8")) for name in modules]
     return {name: labels for tree in trees for node in ast.walk(tree) for name, labels in family(node)}
 

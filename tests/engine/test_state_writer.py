@@ -91,7 +91,7 @@ SAVED = (
     [FAILURE],
     ORDER,
     [IDENTITY],
-    [SummaryRecord("cc" * 16, b"summary", NOON)],
+    [SummaryRecord(PUMP, "cc" * 16, b"summary", NOON)],
     {PUMP: EVIDENCE},
     {PUMP: BASELINE},
     {PUMP: FLAPPING},

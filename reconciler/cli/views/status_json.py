@@ -38,6 +38,7 @@ def _device(device: DeviceOverview) -> dict[str, Any]:
         "running": status.running,
         "phase": status.phase.value if status.phase else None,
         "sequence": status.sequence,
+        "cohort": status.cohort,
         "seenAt": iso(device.seen_at),
         "conditions": [each.as_dict() for each in status.conditions],
         "flags": device.flags,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from reconciler.model import Desired, DeviceId, GatewayId, RolloutId
 from reconciler.model.snapshot_cache import SnapshotCache
 from reconciler.plan.claims import Claims
+from reconciler.report.cohorts import cohort_values
 from reconciler.selection import matcher
 
 
@@ -20,6 +21,7 @@ class GatewayScope:
     planned: Desired  # with the devices of other gateways in the same rollouts as well
     others: frozenset[DeviceId]  # those devices of other gateways
     owners: Mapping[DeviceId, RolloutId]  # the rollout that has each device
+    cohorts: Mapping[DeviceId, str]  # the value of the label that the fleet declares, of devices that have it
     is_new: bool  # it is resolved for the first time
 
 
@@ -51,7 +53,7 @@ class ScopeResolver:
         owners = {name: rollout for name, rollout in claimed.items() if rollout is not None}
         planned = self._with_others(desired, own, claims, owners.values()) if self._together else own
         others = frozenset(planned.devices.keys() - mine.keys())
-        return self._scopes.put(GatewayScope(own, planned, others, owners, is_new=True), desired)
+        return self._scopes.put(GatewayScope(own, planned, others, owners, cohort_values(own), is_new=True), desired)
 
     @staticmethod
     def _with_others(desired: Desired, own: Desired, claims: Claims, rollouts: Iterable[RolloutId]) -> Desired:

@@ -19,6 +19,16 @@ from reconciler.model import DeviceId, Digest, ShortDigest, short_digest
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What one device counted with one pack."""
+
+    device: DeviceId
+    running: ShortDigest
+    summary: Summary
+    at: datetime | None  # when it was reported; None: before this was recorded
+
+
+@dataclass(frozen=True, slots=True)
 class Total:
     """What all devices together did with one pack."""
 
@@ -66,18 +76,30 @@ class Summaries:
         if summary.running is not None:
             self._state.save_summary(device, summary.running.hex(), encode_body(summary), at)
 
+    def counted(self) -> list[Counted]:
+        """Return what each device counted with each pack that it ran."""
+        return counted(self._state.summaries())
+
     def totals(self) -> list[Total]:
         """Add up the summaries, per pack."""
-        return totals(self._state.summaries())
+        return totals(self.counted())
 
 
-def totals(summaries: Iterable[SummaryRecord]) -> list[Total]:
+def counted(records: Iterable[SummaryRecord]) -> list[Counted]:
+    """Parse summaries."""
+    parsed = ((record, parse_body(record.body)) for record in records)
+    return [
+        Counted(record.device, short_digest(Digest(record.running)), summary, record.at)
+        for record, summary in parsed
+        if isinstance(summary, Summary)
+    ]
+
+
+def totals(figures: Iterable[Counted]) -> list[Total]:
     """Add up summaries, per pack."""
-    by_pack: dict[str, list[tuple[Summary, datetime | None]]] = {}
-    for record in summaries:
-        summary = parse_body(record.body)
-        if isinstance(summary, Summary):
-            by_pack.setdefault(record.running, []).append((summary, record.at))
+    by_pack: dict[ShortDigest, list[tuple[Summary, datetime | None]]] = {}
+    for each in figures:
+        by_pack.setdefault(each.running, []).append((each.summary, each.at))
     return [
         _total(running, [summary for summary, _ in found], [at for _, at in found if at is not None])
         for running, found in sorted(by_pack.items())
@@ -97,9 +119,9 @@ def _label(total: Total, model: str | None, uses: Counter[str | None]) -> str:
     return model if uses[model] == 1 else f"{model} ({total.running[:12]})"
 
 
-def _total(running: str, found: list[Summary], times: list[datetime]) -> Total:
+def _total(running: ShortDigest, found: list[Summary], times: list[datetime]) -> Total:
     return Total(
-        short_digest(Digest(running)),
+        running,
         len(found),
         sum(each.inferences for each in found),
         sum(each.anomalies for each in found),

@@ -87,10 +87,10 @@ class StateReader(DatabaseReader):
 
     def summaries(self) -> list[SummaryRecord]:
         """Return the last summary of each device for each pack that it ran, sorted by pack."""
-        rows = self._rows("SELECT running, body, at FROM summary ORDER BY running")
+        rows = self._rows("SELECT device, running, body, at FROM summary ORDER BY running")
         return [
-            SummaryRecord(running, body, datetime.fromtimestamp(at, UTC) if at is not None else None)
-            for running, body, at in rows
+            SummaryRecord(DeviceId(device), running, body, datetime.fromtimestamp(at, UTC) if at is not None else None)
+            for device, running, body, at in rows
         ]
 
     # ------------------------------------------------------------ artifacts

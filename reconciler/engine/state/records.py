@@ -86,6 +86,7 @@ class FlappingRecord:
 class SummaryRecord:
     """The last summary of a device for one pack."""
 
+    device: DeviceId
     running: str
     body: bytes
     at: datetime | None  # when it was reported; None: before this was recorded

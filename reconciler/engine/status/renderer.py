@@ -77,6 +77,7 @@ class PassOutcome:
     learning: Mapping[DeviceId, LearningFacts] = field(default_factory=dict)  # of devices whose model learns
     pending_contests: AbstractSet[ContestId] = frozenset()  # nothing is known of them yet: their files stay
     pending_functions: bool = False  # likewise
+    cohorts: Mapping[DeviceId, str] = field(default_factory=dict)  # label values (reconciler.report.cohorts)
 
 
 @dataclass(slots=True)
@@ -89,6 +90,11 @@ class _RenderedDevice:
     build_failure: BuildFailure | None
     learning: LearningFacts | None
     status: DeviceStatus
+
+    @property
+    def others(self) -> tuple[object, ...]:
+        """Return what else the status was made of."""
+        return self.distrust, self.build_failure, self.learning, self.status.cohort
 
 
 class StatusRenderer:
@@ -224,7 +230,7 @@ class StatusRenderer:
     def _render_devices(self, outcome: PassOutcome, files: dict[str, bytes]) -> set[str]:
         """Render the devices that changed; return the paths of those that are gone."""
         parts = (outcome.actions, outcome.observed.devices, outcome.by_short_digest)
-        others = (outcome.distrusted, outcome.build_failures, outcome.learning)
+        others = (outcome.distrusted, outcome.build_failures, outcome.learning, outcome.cohorts)
         if self._rendered.get(*parts) == others:
             return set()
         self._rendered.put(others, *parts)
@@ -251,17 +257,17 @@ class StatusRenderer:
         seen = outcome.observed.devices.get(device)
         last = self._devices.get(device)
         distrust, failure = outcome.distrusted.get(device), outcome.build_failures.get(device)
-        learning = outcome.learning.get(device)
-        others = (distrust, failure, learning)
+        learning, cohort = outcome.learning.get(device), outcome.cohorts.get(device)
+        others = (distrust, failure, learning, cohort)
         # Observed devices are snapshots (reconciler.model.snapshot_cache): the same object means unchanged.
-        if last is not None and last.seen is seen and (last.distrust, last.build_failure, last.learning) == others:
+        if last is not None and last.seen is seen and last.others == others:
             if last.action is action:
                 return
             if last.action == action:
                 last.action = action
                 return
         model = _model(seen, outcome.by_short_digest)
-        facts = DeviceFacts(action, seen, model, distrust, failure, learning)
+        facts = DeviceFacts(action, seen, model, distrust, failure, learning, cohort)
         status = device_status_since(facts, outcome.stamp, self._conditions_before(device))
         self._devices[device] = _RenderedDevice(action, seen, distrust, failure, learning, status)
         self._count_ready(last.status if last is not None else None, status)
