@@ -38,7 +38,10 @@ def cohort_values(desired: Desired) -> Mapping[DeviceId, str]:
 
 
 def cohorts_of(gateway: GatewayStatus | None, devices: Iterable[DeviceStatus]) -> Cohorts | None:
-    """Name the cohorts of the most devices, by name where two are equal; None: the fleet declares no label."""
+    """Return the cohort of each device: the largest have names, and the order of names decides between equals.
+
+    None: the fleet declares no label.
+    """
     if gateway is None or gateway.cohort_label is None:
         return None
     values = {each.device: each.cohort for each in devices}

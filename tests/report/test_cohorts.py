@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from reconciler.daemon.cohort_metrics import cohort_metrics
 from reconciler.engine.observed.cohort_totals import CohortTotal
+from reconciler.load.schemas import schema_text
 from reconciler.model import DeviceId
 from reconciler.page.routes import committed
 from reconciler.report.cohorts import MAX_COHORTS, OTHER, WITHOUT, cohorts_of
@@ -35,14 +38,21 @@ def test_a_fleet_without_a_label_has_no_cohorts() -> None:
 
 def test_the_largest_cohorts_are_named_and_the_rest_is_counted_together() -> None:
     values = [f"site-{index:04}" for index in range(1000)]
-    found = cohorts_of(SITE, labelled("zebra", "zebra", None, "", "(none)", *values))
+    found = cohorts_of(SITE, labelled("zebra", "zebra", None, "", *values))
     assert found is not None
     counts = Counter(found.of.values())
     assert len(counts) == MAX_COHORTS + 2
-    assert found.values == 1002
+    assert found.values == 1001
     assert counts["zebra"] == 2
-    assert counts[WITHOUT] >= 2
-    assert counts[OTHER] == 1005 - sum(number for name, number in counts.items() if name != OTHER)
+    assert counts[WITHOUT] == 2
+    assert counts[OTHER] == 1000 - (MAX_COHORTS - 1)
+
+
+@pytest.mark.parametrize("name", [WITHOUT, OTHER])
+def test_no_label_value_imitates_the_other_groups(name: str) -> None:
+    pattern = json.loads(schema_text("Device"))["$defs"]["labelValue"]["pattern"]
+    assert re.fullmatch(pattern, "north")
+    assert not re.fullmatch(pattern, name)
 
 
 @pytest.mark.parametrize("value", ["north", "on", "null", "2026", "1e3", "0x1F", "2026-05-04", "1.0", "x" * 63])
