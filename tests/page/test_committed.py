@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from reconciler.engine.status.renderer import GATEWAY, README, PassOutcome, StatusRenderer
@@ -65,3 +66,13 @@ def test_the_page_is_optional() -> None:
     assert gone == {INDEX}
     assert INDEX not in files
     assert off.render(outcome(minutes=3)) == ({}, set())
+
+
+def test_another_cohort_is_a_new_status_of_the_device_alone() -> None:
+    statuses = StatusRenderer(NAME, {})
+    statuses.render(outcome())
+    moved = replace(outcome(minutes=1), cohorts={DeviceId("pump-1"): "north"})
+    files, _ = statuses.render(moved)
+    assert files.keys() == {"devices/pump-1.yaml", README, GATEWAY}
+    assert b"cohort: north" in files["devices/pump-1.yaml"]
+    assert statuses.render(moved) == ({}, set())
