@@ -18,6 +18,9 @@ add_library(recurrent_engines OBJECT ${ENGINE_SOURCES} ${RECURRENT_SOURCES})
 foreach(library feedforward_engines recurrent_engines)
   target_include_directories(${library} PUBLIC include PRIVATE src src/engine/${TF_MAC})
   target_link_libraries(${library} PRIVATE strict)
+  if(NOT TF_PORT STREQUAL "host") # as the core: functions with other options can't be inlined into one another
+    target_compile_options(${library} PRIVATE -fno-move-loop-invariants)
+  endif()
 endforeach()
 if(TF_RECURRENT)
   set(ENGINES recurrent_engines)
@@ -25,7 +28,12 @@ else()
   set(ENGINES feedforward_engines)
 endif()
 # an inference spends its time here, so speed is worth some bytes; everything else is optimised for size
-set_source_files_properties(src/engine/${TF_MAC}/mac.c src/engine/${TF_MAC}/wide.c src/engine/scratch.c PROPERTIES COMPILE_OPTIONS -O2)
+set(LOOP_OPTIONS -O2)
+if(NOT TF_PORT STREQUAL "host")
+  list(APPEND LOOP_OPTIONS -fmove-loop-invariants)
+endif()
+set_source_files_properties(src/engine/${TF_MAC}/mac.c src/engine/${TF_MAC}/wide.c src/engine/scratch.c
+  PROPERTIES COMPILE_OPTIONS "${LOOP_OPTIONS}")
 
 # Runs one pack on given inputs and returns the outputs, for `tinyfleet pack run`, tests and benchmarks.
 add_library(runner OBJECT runner/runner.c)

@@ -3,6 +3,7 @@
  * ADD of tensors of the same shape. Converters scale by one half what has the larger scale of the two inputs, and
  * MBQM(x * 2^20, 2^30, 0) is x * 2^19. So only the other input and the sum are multiplied.
  */
+#include "engine/convolution.h"
 #include "engine/scratch.h"
 #include "requantize.h"
 

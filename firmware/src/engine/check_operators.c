@@ -2,6 +2,8 @@
 /* Rules 7 to 15 of docs/specs/pack.md, section 9: one function per kind of record. Products are computed in 64 bits. */
 #include "engine/plan.h"
 
+#include <string.h>
+
 #define MEAN_ELEMENTS_MAX (1u << 20)
 #define SOFTMAX_CHANNELS_MAX 4096
 #define LOOKUP_BYTES 256
@@ -22,6 +24,11 @@ static const struct tf_tensor *output_of(const struct tf_net *net, const struct 
 bool tf_is_mbqm(int32_t multiplier, int32_t shift)
 {
     return multiplier >= 0 && shift >= -31 && shift <= 30;
+}
+
+static bool is_as_large(const struct tf_net *net, const struct tf_record *record)
+{
+    return tf_elements(input_of(net, record)) == tf_elements(output_of(net, record));
 }
 
 /* Rule 7. */
@@ -47,11 +54,20 @@ static bool is_layer(const struct tf_net *net, const struct tf_channel_arrays *l
     return true;
 }
 
-/* Rules 9 and 11 along one axis: the first window reaches into the input, and the last one starts inside it. */
-static bool is_axis(uint32_t in, uint32_t out, uint32_t kernel, uint32_t stride, uint32_t dilation, uint32_t padding)
+/* Rules 9 and 11: along both axes the first window reaches into the input, and the last one starts inside it. The pairs are
+ * height and width. */
+static bool is_window(const struct tf_net *net, const struct tf_record *record, const uint16_t *kernel, const uint16_t *stride,
+                      const uint16_t *dilation, const uint16_t *padding)
 {
-    return kernel >= 1 && stride >= 1 && dilation >= 1 && padding < (uint64_t)(kernel - 1) * dilation + 1 &&
-           (uint64_t)(out - 1) * stride < (uint64_t)in + padding;
+    const struct tf_tensor *x = input_of(net, record), *y = output_of(net, record);
+    for (uint32_t i = 0; i < 2; i++) {
+        /* the greatest product is 65534 * 65535, which 32 bits hold */
+        if (kernel[i] < 1 || stride[i] < 1 || dilation[i] < 1 || padding[i] > (kernel[i] - 1u) * dilation[i] ||
+            (y->dims[1 + i] - 1u) * stride[i] >= (uint32_t)x->dims[1 + i] + padding[i]) {
+            return false;
+        }
+    }
+    return x->dims[0] == y->dims[0];
 }
 
 /* Rule 9: the scratch is in the arena, apart from input and output. */
@@ -67,14 +83,9 @@ static bool is_scratch(const struct tf_net *net, const struct tf_record *record,
 static bool is_convolution(const struct tf_net *net, const struct tf_convolution_record *conv, uint64_t weight_bytes, uint64_t scratch_bytes)
 {
     const bool is_wide = tf_is_wide(&conv->head);
-    const struct tf_tensor *x = input_of(net, &conv->head), *y = output_of(net, &conv->head);
-    for (uint32_t i = 0; i < 2; i++) {
-        if (!is_axis(x->dims[1 + i], y->dims[1 + i], conv->kernel[i], conv->stride[i], conv->dilation[i], conv->padding[i])) {
-            return false;
-        }
-    }
-    return x->dims[0] == y->dims[0] && (!is_wide || is_scratch(net, &conv->head, scratch_bytes)) &&
-           is_layer(net, &conv->arrays, weight_bytes, y->dims[3], y->dims[3], is_wide ? WIDE_SHIFT_LEAST : -31, is_wide ? WIDE_SHIFT_MOST : 30);
+    const uint32_t channels = output_of(net, &conv->head)->dims[3];
+    return is_window(net, &conv->head, conv->kernel, conv->stride, conv->dilation, conv->padding) && (!is_wide || is_scratch(net, &conv->head, scratch_bytes)) &&
+           is_layer(net, &conv->arrays, weight_bytes, channels, channels, is_wide ? WIDE_SHIFT_LEAST : -31, is_wide ? WIDE_SHIFT_MOST : 30);
 }
 
 bool tf_check_conv(const struct tf_net *net, const struct tf_record *record)
@@ -130,14 +141,10 @@ bool tf_check_dense(const struct tf_net *net, const struct tf_record *record)
 
 bool tf_check_pool(const struct tf_net *net, const struct tf_record *record)
 {
+    static const uint16_t undilated[2] = {1, 1};
     const struct tf_pool_record *pool = (const struct tf_pool_record *)record;
-    const struct tf_tensor *x = input_of(net, record), *y = output_of(net, record);
-    for (uint32_t i = 0; i < 2; i++) {
-        if (!is_axis(x->dims[1 + i], y->dims[1 + i], pool->kernel[i], pool->stride[i], 1, pool->padding[i])) {
-            return false;
-        }
-    }
-    return x->dims[0] == y->dims[0] && x->dims[3] == y->dims[3];
+    return is_window(net, record, pool->kernel, pool->stride, undilated, pool->padding) &&
+           input_of(net, record)->dims[3] == output_of(net, record)->dims[3];
 }
 
 bool tf_check_mean(const struct tf_net *net, const struct tf_record *record)
@@ -187,14 +194,14 @@ bool tf_check_quantize(const struct tf_net *net, const struct tf_record *record)
 {
     const struct tf_quantize_record *quantize = (const struct tf_quantize_record *)record;
     return quantize->zero[0] == 0 && quantize->zero[1] == 0 && quantize->zero[2] == 0 &&
-           tf_elements(input_of(net, record)) == tf_elements(output_of(net, record)) &&
+           is_as_large(net, record) &&
            tf_is_mbqm(quantize->multiplier, quantize->shift);
 }
 
 bool tf_check_lookup(const struct tf_net *net, const struct tf_record *record)
 {
     return record->low == INT8_MIN && record->high == INT8_MAX &&
-           tf_elements(input_of(net, record)) == tf_elements(output_of(net, record)) &&
+           is_as_large(net, record) &&
            tf_is_array(net, ((const struct tf_lookup_record *)record)->table, LOOKUP_BYTES);
 }
 
@@ -202,12 +209,7 @@ bool tf_check_softmax(const struct tf_net *net, const struct tf_record *record)
 {
     const struct tf_softmax_record *softmax = (const struct tf_softmax_record *)record;
     const struct tf_tensor *x = input_of(net, record), *y = output_of(net, record);
-    for (uint32_t axis = 0; axis < 4; axis++) {
-        if (x->dims[axis] != y->dims[axis]) {
-            return false;
-        }
-    }
-    return x->dims[3] <= SOFTMAX_CHANNELS_MAX && y->zero_point == INT8_MIN && record->low == INT8_MIN && record->high == INT8_MAX &&
+    return memcmp(x->dims, y->dims, sizeof x->dims) == 0 && x->dims[3] <= SOFTMAX_CHANNELS_MAX && y->zero_point == INT8_MIN && record->low == INT8_MIN && record->high == INT8_MAX &&
            softmax->multiplier >= 0 && softmax->shift <= 31 && softmax->zero == 0 && softmax->diff_min >= -255 &&
            softmax->diff_min <= 0;
 }

@@ -31,3 +31,16 @@ bool tf_next_image(struct tf_convolution *layer)
     layer->images--;
     return layer->images > 0;
 }
+
+void tf_clamp_all(const struct tf_net *net, const struct tf_record *record)
+{
+    const struct tf_tensor *y = &net->tensors[record->output];
+    int8_t *out = tf_output(net, y);
+    if (record->low == INT8_MIN && record->high == INT8_MAX) {
+        return;
+    }
+    for (const int8_t *const end = out + tf_elements(y); out != end; out++) {
+        *out = *out < record->low ? record->low : *out;
+        *out = *out > record->high ? record->high : *out;
+    }
+}

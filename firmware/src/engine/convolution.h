@@ -28,4 +28,7 @@ bool tf_next_image(struct tf_convolution *layer);
 void tf_run_wide_conv(const struct tf_net *net, const struct tf_record *record);
 void tf_run_wide_depthwise(const struct tf_net *net, const struct tf_record *record);
 
+/* Clamp an output that is saturated to int8; few layers have a narrower clamp. */
+void tf_clamp_all(const struct tf_net *net, const struct tf_record *record);
+
 #endif

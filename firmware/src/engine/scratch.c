@@ -37,16 +37,3 @@ void tf_copy_inner(const struct tf_inner *inner, uint32_t channel, uint32_t dept
         row += row_bytes;
     }
 }
-
-void tf_clamp_all(const struct tf_net *net, const struct tf_record *record)
-{
-    const struct tf_tensor *y = &net->tensors[record->output];
-    int8_t *out = tf_output(net, y);
-    if (record->low == INT8_MIN && record->high == INT8_MAX) {
-        return;
-    }
-    for (const int8_t *const end = out + tf_elements(y); out != end; out++) {
-        *out = *out < record->low ? record->low : *out;
-        *out = *out > record->high ? record->high : *out;
-    }
-}

@@ -29,7 +29,4 @@ static inline uint8_t *tf_scratch(const struct tf_net *net, const struct tf_reco
     return net->arena + ((const struct tf_wide_record *)record)->scratch;
 }
 
-/* Clamp an output that is saturated to int8; few layers have a narrower clamp. */
-void tf_clamp_all(const struct tf_net *net, const struct tf_record *record);
-
 #endif
