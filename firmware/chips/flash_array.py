@@ -121,9 +121,16 @@ class FlashArray:
                 self._set(offset, blank, programmed=False)
                 self.weak.add(offset)
             case Torn.MIXED:
-                old, new = (int.from_bytes(each, "little") for each in (self.read(offset, unit), contents))
-                mask = self.chance.getrandbits(8 * unit)
-                self._set(offset, (old & mask | new & ~mask).to_bytes(unit, "little"), programmed=True)
+                self._set(offset, self._mix(offset, contents), programmed=True)
             case Torn.UNREADABLE:
-                self._set(offset, self.chance.randbytes(unit), programmed=True)
+                # what a load returns is as good as anything between old and new: the error code was torn as well
+                held = (self.read(offset, unit), contents, self._mix(offset, contents))
+                self._set(offset, self.chance.choice(held), programmed=True)
                 self.unreadable.add(offset)
+
+    def _mix(self, offset: int, contents: bytes) -> bytes:
+        """Return a unit of which each bit is the old or the new one."""
+        unit = self.shape.write_bytes
+        old, new = (int.from_bytes(each, "little") for each in (self.read(offset, unit), contents))
+        mask = self.chance.getrandbits(8 * unit)
+        return (old & mask | new & ~mask).to_bytes(unit, "little")
