@@ -12,7 +12,7 @@ struct exception_vectors {
     vector start, nmi, others[13];
 };
 
-/* A port whose non-maskable interrupt is no fault has a handler of its own for it. */
+/* A port whose non-maskable interrupt is not a fault has a handler of its own for it. */
 #define EXCEPTION_VECTORS(nmi_handler)                                                                                     \
     {                                                                                                                      \
         .stack = board_stack_end, .start = board_start, .nmi = (nmi_handler),                                              \
