@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
-from reconciler.engine.proposals.proposer import ContestProposer, ProposalOutcomes, WantedModels, WantedProposal
+from reconciler.engine.proposals.proposer import ContestProposer, WantedModels, WantedProposal
 from reconciler.engine.proposals.version_change import WantedVersion
 from reconciler.git.proposal_outcomes import NotPushed, ProposalOutcome, Proposed
 from reconciler.model import Commit, ContestId, Desired
 
 log = logging.getLogger(__name__)
+
+Name = TypeVar("Name", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,38 +129,27 @@ def _work(proposer: ContestProposer, desired: Desired, wishes: ProposalWishes, n
     found, models = dict(seen.contests), dict(seen.models)
     for wanted in wishes.wanted:
         found[wanted.contest.name] = proposer.propose(desired, wanted, now)
-    for name in sorted(wishes.unwanted):
-        failure = proposer.withdraw(name)
-        if failure is None:
-            found.pop(name, None)
-        else:
-            found[name] = failure
+    _withdraw(wishes.unwanted, proposer.withdraw, found)
     for each in wishes.models:
         models[each.branch] = proposer.propose_models(desired, each, now)
-    for branch in sorted(wishes.unwanted_models):
-        failure = proposer.withdraw_models(branch)
-        if failure is None:
-            models.pop(branch, None)
-        else:
-            models[branch] = failure
-    return ProposalFindings(
-        found, complete=True, models=models, versions=_versions(proposer, desired, wishes, now, seen)
-    )
+    _withdraw(wishes.unwanted_models, proposer.withdraw_models, models)
+    versions = dict(seen.versions)
+    for version in wishes.versions:
+        versions[version.ref.name] = proposer.propose_version(desired, version, now)
+    _withdraw(wishes.unwanted_versions, proposer.withdraw_version, versions)
+    return ProposalFindings(found, complete=True, models=models, versions=versions)
 
 
-def _versions(
-    proposer: ContestProposer, desired: Desired, wishes: ProposalWishes, now: datetime, seen: ProposalOutcomes
-) -> Mapping[str, ProposalOutcome]:
-    found = dict(seen.versions)
-    for wanted in wishes.versions:
-        found[wanted.ref.name] = proposer.propose_version(desired, wanted, now)
-    for name in sorted(wishes.unwanted_versions):
-        failure = proposer.withdraw_version(name)
+def _withdraw(
+    names: Iterable[Name], withdraw: Callable[[Name], ProposalOutcome | None], found: dict[Name, ProposalOutcome]
+) -> None:
+    """Withdraw proposals that are no longer wanted, and keep the outcome of those that could not be."""
+    for name in sorted(names):
+        failure = withdraw(name)
         if failure is None:
             found.pop(name, None)
         else:
             found[name] = failure
-    return found
 
 
 def _refused(wishes: ProposalWishes, why: NotPushed) -> ProposalFindings:
