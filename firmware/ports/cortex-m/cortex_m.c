@@ -1,24 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every Cortex-M does in the same way: start, sleep, reset, and the reset that follows a fault. */
+/* How every Cortex-M sleeps and resets itself. */
 #include "board.h"
-#include "fault.h"
 #include "receive_ring.h"
-#include "start.h"
-#include "vectors.h"
 
 #define SCB_AIRCR (*(volatile uint32_t *)0xE000ED0Cu)
 #define SCB_AIRCR_RESET 0x05FA0004u
-
-_Noreturn void board_start(void)
-{
-    bare_start();
-}
-
-void fault_handler(void)
-{
-    fault_leave_note();
-    board_reset();
-}
 
 void board_sleep(void)
 {
