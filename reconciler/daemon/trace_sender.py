@@ -49,14 +49,16 @@ class ChangeTracer:
         self._change: _Started | None = None
         self._seen: str | None = None
         self._tentative = True  # the first commit may have been settled long before this daemon started
+        self._worked = False  # a delivery was seen, so the first commit was not settled before
         self._deliveries: dict[DeviceId, _Started] = {}
         self._looked: _Started | None = None
 
     def look(self, commit: str | None, outcomes: list[CommitOutcome], running: Mapping[DeviceId, str]) -> None:
         """Take in the enforced commit, what became of it, and the deliveries that run."""
+        self._worked = self._worked or bool(running)
         if commit is not None and commit != self._seen:
             self._end_change(good=True, message="replaced by another commit")
-            self._tentative = self._seen is None
+            self._tentative = self._seen is None and not self._worked
             self._seen, self._change = commit, _Started(commit, self._clock_ns())
         for outcome in outcomes:
             if self._change is not None and outcome.commit == self._change.commit:
@@ -69,6 +71,7 @@ class ChangeTracer:
 
     def delivered(self, done: Delivered) -> None:
         """Take in how a delivery ended."""
+        self._worked, self._tentative = True, False
         started = self._deliveries.pop(done.device, self._looked)  # a short one began after the last look
         if started is not None and started.commit:
             about = {"tinyfleet.device": done.device, "tinyfleet.outcome": done.message}
