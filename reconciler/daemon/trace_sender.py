@@ -27,7 +27,7 @@ from reconciler.report.commit_outcome import CommitOutcome, CommitState
 
 log = logging.getLogger(__name__)
 
-INTERVAL_S = 1.0
+INTERVAL_S = 0.1  # shorter than the build of a small model, so that its commit is seen while it is pending
 MAX_SPANS = 2000  # that wait for the collector
 MOST_AT_ONCE = 500
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
