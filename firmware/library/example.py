@@ -29,7 +29,9 @@ def build() -> Path:
             ["cmake", "--build", build_folder],
         ):
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        ELF.write_bytes((build_folder / ELF.name).read_bytes())
+        complete = ELF.with_name(f"{work.name}.elf")  # builds at the same time replace the program, never a part of it
+        complete.write_bytes((build_folder / ELF.name).read_bytes())
+        complete.replace(ELF)
     return ELF
 
 

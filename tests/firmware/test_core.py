@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from firmware.library import example
+from firmware.network import build as network
 from firmware.tools.size_report import TARGETS
 from firmware.tools.stack_graph import CallGraph, PointerTable, StackUnknownError
 from tests.firmware.conftest import build
@@ -63,4 +65,6 @@ def test_sizes_keep_to_their_budgets() -> None:
     """The tests check the same budgets as `make firmware`."""
     for target in TARGETS:
         build(target.preset)
+    network.build()
+    example.build()
     subprocess.run([sys.executable, "-m", "firmware.tools.size_report"], check=True)
