@@ -73,11 +73,10 @@ static bool is_window(const struct tf_net *net, const struct tf_record *record, 
 /* Rule 9: the scratch is in the arena, apart from input and output. */
 static bool is_scratch(const struct tf_net *net, const struct tf_record *record, uint64_t bytes)
 {
-    const struct tf_tensor *x = input_of(net, record), *y = output_of(net, record);
-    const uint32_t start = ((const struct tf_wide_record *)record)->scratch;
-    const uint64_t end = start + bytes;
-    const bool apart_from_x = (x->flags & TF_TENSOR_CONSTANT) != 0 || end <= x->offset || x->offset + tf_elements(x) <= start;
-    return start % 4 == 0 && end <= net->arena_bytes && apart_from_x && (end <= y->offset || y->offset + tf_elements(y) <= start);
+    const uint32_t begin = ((const struct tf_wide_record *)record)->scratch;
+    const uint64_t end = begin + bytes;
+    return begin % 4 == 0 && end <= net->arena_bytes && tf_is_apart_from(input_of(net, record), begin, (uint32_t)end) &&
+           tf_is_apart_from(output_of(net, record), begin, (uint32_t)end);
 }
 
 static bool is_convolution(const struct tf_net *net, const struct tf_convolution_record *conv, uint64_t weight_bytes, uint64_t scratch_bytes)

@@ -25,8 +25,8 @@ static bool is_tensor(const struct tf_net *net, const struct tf_tensor *tensor)
 
 static bool check_record(const struct tf_net *net, const struct tf_record *record)
 {
-    if (record->output >= net->tensor_count || (net->tensors[record->output].flags & TF_TENSOR_CONSTANT) != 0 ||
-        record->low > record->high || !tf_is_input(net, record, record->input)) {
+    if (!tf_is_variable(net, record->output) || record->low > record->high ||
+        !tf_is_input(net, record, record->input)) {
         return false;
     }
     /* ADD and MUL have their second input at the same offset */

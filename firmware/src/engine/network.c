@@ -50,11 +50,6 @@ static const struct head_record *head_of(const struct tf_pack *pack)
     return (const struct head_record *)(const void *)tf_pack_section(pack, TF_SECTION_HEAD).data;
 }
 
-static bool is_variable(const struct tf_net *net, uint32_t index)
-{
-    return index < net->tensor_count && (net->tensors[index].flags & TF_TENSOR_CONSTANT) == 0;
-}
-
 /* Rule 17. */
 static bool check_head(const struct tf_pack *pack, const struct tf_net *net)
 {
@@ -64,7 +59,7 @@ static bool check_head(const struct tf_pack *pack, const struct tf_net *net)
         return true;
     }
     if (tf_pack_section(pack, TF_SECTION_HEAD).size != sizeof *head || head->mode < LARGEST || head->mode > THRESHOLD || head->zero != 0 ||
-        head->zero_too[0] != 0 || head->zero_too[1] != 0 || head->zero_too[2] != 0 || !is_variable(net, head->first)) {
+        head->zero_too[0] != 0 || head->zero_too[1] != 0 || head->zero_too[2] != 0 || !tf_is_variable(net, head->first)) {
         return false;
     }
     if (head->parameter == NO_PARAMETER ? head->mode != LARGEST : tf_pack_parameter(pack, head->parameter, &entry) != TF_OK) {
@@ -73,7 +68,7 @@ static bool check_head(const struct tf_pack *pack, const struct tf_net *net)
     if (head->mode != RECONSTRUCTION) {
         return head->second == 0 && head->multiplier == 0 && head->shift == 0;
     }
-    return is_variable(net, head->second) && tf_is_mbqm(head->multiplier, head->shift) &&
+    return tf_is_variable(net, head->second) && tf_is_mbqm(head->multiplier, head->shift) &&
            tf_elements(&net->tensors[head->first]) == tf_elements(&net->tensors[head->second]) &&
            tf_elements(&net->tensors[head->first]) <= RECONSTRUCTION_MAX;
 }
@@ -86,7 +81,7 @@ static bool check_io(const struct tf_pack *pack, const struct tf_net *net, const
     uint32_t at = 4;
     struct tf_io_tensor tensor;
     for (uint32_t i = 0; i < tensors; i++) {
-        if (tf_io_tensor_read(section, &at, &tensor) != TF_OK || tensor.type != TF_INT8 || !is_variable(net, tensor.tensor) ||
+        if (tf_io_tensor_read(section, &at, &tensor) != TF_OK || tensor.type != TF_INT8 || !tf_is_variable(net, tensor.tensor) ||
             tf_elements(&net->tensors[tensor.tensor]) != tensor.bytes) {
             return false;
         }

@@ -338,6 +338,12 @@ void tf_reset_states(const struct tf_net *net);
 /* Rules 5, 6 and 16, and the rules of each operator. */
 TF_MUST_CHECK int tf_check_plan(const struct tf_net *net);
 
+/* Is there such a tensor, in the arena? */
+TF_MUST_CHECK bool tf_is_variable(const struct tf_net *net, uint32_t index);
+
+/* Is a tensor apart from these bytes of the arena? */
+TF_MUST_CHECK bool tf_is_apart_from(const struct tf_tensor *tensor, uint32_t begin, uint32_t end);
+
 /* Is there such a tensor, and is it apart from the output (rule 16)? */
 TF_MUST_CHECK bool tf_is_input(const struct tf_net *net, const struct tf_record *record, uint32_t input);
 

@@ -13,7 +13,7 @@ bool tf_check_states(const struct tf_net *net, uint32_t bytes)
     }
     const struct tf_state_record *state = net->states;
     for (uint32_t left = net->state_count; left > 0; left--, state++) {
-        if (state->zero != 0 || state->tensor >= net->tensor_count || (net->tensors[state->tensor].flags & TF_TENSOR_CONSTANT) != 0) {
+        if (state->zero != 0 || !tf_is_variable(net, state->tensor)) {
             return false;
         }
     }
