@@ -16,7 +16,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from demo.site import Broker, Site, send_command
+from demo.gateway_configuration import Broker
+from demo.site import Site, send_command
 from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, Running, World
 from reconciler.daemon import runtime_status
 from signing import pki, pki_keys, pki_store

@@ -7,8 +7,8 @@ import getpass
 import shutil
 import socket
 
+from demo.gateway_configuration import Broker
 from demo.signing_keys import passphrase_options
-from demo.site import Broker
 from demo.world import FLEET, GATEWAY, TINYFLEET, World
 
 

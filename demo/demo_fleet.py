@@ -10,9 +10,10 @@ from typing import Any
 from demo import models
 from demo.board import ARENA_BYTES, FLASH_BYTES, JOURNAL, PROVISIONED, SLOT_BYTES, Board
 from demo.broker import free_port, set_up_broker, start_broker
+from demo.gateway_configuration import Broker, mqtt_link, serial_link, write_configuration
 from demo.models import MODEL, NIGHT_MODEL, NIGHT_NAME, PREBAKED, Recipe
 from demo.signing_keys import make_keys, root_key
-from demo.site import LINE, Broker, send_command
+from demo.site import LINE, send_command
 from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, NotObservedError, Running, World, document
 
 BAUD = 2400
@@ -77,7 +78,13 @@ class DemoFleet:
         world.start("devices", VDEV, "--images", vdev, *tls, *options, *pace)
         self.board.switch_on()
         self.board.line.start()
-        self._configure(broker)
+        write_configuration(
+            self.world,
+            mqtt_link(broker),
+            serial_link(LINE, self.board.line_end),
+            listen=f"127.0.0.1:{self.http_port}",
+            store=self.world.folder / "artifacts",
+        )
         return world.start("gateway", TINYFLEET, "run", "--config", world.folder / "gateway.toml")
 
     def stop(self) -> None:
@@ -145,35 +152,6 @@ class DemoFleet:
         whole = ("--whole",) if device == PRESS else ()
         where = ("--out", folder / "images" / device, *whole, "--store", folder / "artifacts")
         return self.world.run(TINYFLEET, "provision", device, self.world.work, "--root", root_key(self.world), *where)
-
-    def _configure(self, broker: Broker) -> None:
-        folder = broker.folder
-        (self.world.folder / "gateway.toml").write_text(
-            f"""name = "{GATEWAY}"
-state_dir = "state"
-[repository]
-url = "{self.world.remote}"
-[signers]
-allowed_signers = "allowed_signers"
-[keys]
-gateway = "gateway"
-[build]
-store = "{self.world.folder}/artifacts"
-[status]
-interval = "500ms"
-[http]
-listen = "127.0.0.1:{self.http_port}"
-[mqtt]
-host = "localhost"
-port = {broker.port}
-ca = "{folder}/ca.crt"
-certificate = "{folder}/{GATEWAY}.crt"
-key = "{folder}/{GATEWAY}.key"
-[[serial]]
-name = "{LINE}"
-port = "unix:{self.board.line_end}"
-"""
-        )
 
 
 def _types() -> dict[str, dict[str, Any]]:

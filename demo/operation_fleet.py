@@ -10,10 +10,10 @@ from typing import Any
 import yaml
 
 from demo.broker import set_up_broker, start_broker
+from demo.gateway_configuration import mqtt_link, write_configuration
 from demo.narrator import Narrator
 from demo.scene_context import StoryContext
 from demo.signing_keys import make_keys
-from demo.site import Broker
 from demo.world import FLEET, GATEWAY, ROOT, TINYFLEET, World, document
 from reconciler.client import ClientSettings, OperationClient
 
@@ -61,7 +61,7 @@ class OperationFleet:
         start_broker(self.world, broker)
         narrator.observe(f"created keys, and certificates for the gateway and for the program {CLIENT}")
         self.world.make_repository()
-        self._configure(broker)
+        write_configuration(self.world, mqtt_link(broker))
         files = (broker.folder / name for name in ("ca.crt", f"{CLIENT}.crt", f"{CLIENT}.key"))
         self._client = OperationClient(ClientSettings("localhost", FLEET, CLIENT, broker.port, *files))
         self._client.__enter__()
@@ -86,30 +86,6 @@ class OperationFleet:
         """Disconnect the program."""
         if self._client is not None:
             self._client.close()
-
-    def _configure(self, broker: Broker) -> None:
-        folder = broker.folder
-        (self.world.folder / "gateway.toml").write_text(
-            f"""name = "{GATEWAY}"
-state_dir = "state"
-[repository]
-url = "{self.world.remote}"
-[signers]
-allowed_signers = "allowed_signers"
-[keys]
-gateway = "gateway"
-[status]
-interval = "500ms"
-[http]
-listen = ""
-[mqtt]
-host = "localhost"
-port = {broker.port}
-ca = "{folder}/ca.crt"
-certificate = "{folder}/{GATEWAY}.crt"
-key = "{folder}/{GATEWAY}.key"
-"""
-        )
 
 
 def function(name: str, module: bytes, version: str = "1.0.0") -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from demo.gateway_configuration import Broker, mqtt_link, serial_link, write_configuration
 from demo.signing_keys import make_keys, root_key
 from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, NotObservedError, Running, World, document, threshold_model
 from reconciler.compiler.threshold.threshold_json import threshold_pack_from_json
@@ -33,14 +34,6 @@ class SerialLine:
     """One line that all devices share."""
 
     baud: int
-
-
-@dataclass(frozen=True)
-class Broker:
-    """A broker with TLS: `folder` has ca.crt, and for each client NAME.crt and NAME.key."""
-
-    port: int
-    folder: Path
 
 
 class Site:
@@ -71,7 +64,7 @@ class Site:
             address = number if isinstance(self.link, SerialLine) else 0
             self._public_keys[device] = self._provision(device, address, prebaked)
         self.world.make_repository()
-        self._configure()
+        write_configuration(self.world, self._link_section())
 
     def start_devices(self, *options: str) -> Running:
         """Start the devices; they keep their flash over a restart."""
@@ -185,31 +178,8 @@ class Site:
 
     def _link_section(self) -> str:
         if isinstance(self.link, SerialLine):
-            return f'[[serial]]\nname = "{LINE}"\nport = "unix:{self.world.folder}/line"\n'
-        folder = self.link.folder
-        identifiers = (
-            f'ca = "{folder}/ca.crt"\ncertificate = "{folder}/{GATEWAY}.crt"\nkey = "{folder}/{GATEWAY}.key"\n'
-        )
-        return f'[mqtt]\nhost = "localhost"\nport = {self.link.port}\n{identifiers}'
-
-    def _configure(self) -> Path:
-        path = self.world.folder / "gateway.toml"
-        path.write_text(
-            f"""name = "{GATEWAY}"
-state_dir = "state"
-[repository]
-url = "{self.world.remote}"
-[signers]
-allowed_signers = "allowed_signers"
-[keys]
-gateway = "gateway"
-[status]
-interval = "500ms"
-[http]
-listen = ""
-{self._link_section()}"""
-        )
-        return path
+            return serial_link(LINE, self.world.folder / "line")
+        return mqtt_link(self.link)
 
 
 def send_command(control_socket: Path, command: str) -> str:

@@ -22,8 +22,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from demo.gateway_configuration import Broker
 from demo.signing_keys import root_key
-from demo.site import LINE, MODEL, Broker, SerialLine, Site
+from demo.site import LINE, MODEL, SerialLine, Site
 from demo.world import FLEET, Running, World, document
 from reconciler.compiler.micropython.translation import translate
 from reconciler.compiler.pack.package_format import disassemble_package

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from demo.site import Broker as BrokerLink
+from demo.gateway_configuration import Broker as BrokerLink
 from demo.site import SerialLine, rollout
 from demo.world import GATEWAY, World
 from tests.firmware.broker import Authority, Broker

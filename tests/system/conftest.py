@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.site import Broker as BrokerLink
+from demo.gateway_configuration import Broker as BrokerLink
 from demo.site import SerialLine, Site
 from demo.world import GATEWAY, World
 from tests.firmware.broker import Authority, Broker

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from demo.site import Broker as BrokerLink
+from demo.gateway_configuration import Broker as BrokerLink
 from demo.site import Site
 from demo.world import FLEET, GATEWAY, World, document
 from reconciler.client import ClientSettings, OperationClient

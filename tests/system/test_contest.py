@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from demo.site import Broker as BrokerLink
+from demo.gateway_configuration import Broker as BrokerLink
 from demo.site import SerialLine, Site
 from demo.world import GATEWAY, NotObservedError, World
 from reconciler.model.samples import SampleLog

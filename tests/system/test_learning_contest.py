@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from demo.site import Broker as BrokerLink
+from demo.gateway_configuration import Broker as BrokerLink
 from demo.site import Site
 from demo.world import GATEWAY, World, document
 from reconciler.knowledge.reader import read_knowledge

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from demo.site import Broker as BrokerLink
+from demo.gateway_configuration import Broker as BrokerLink
 from demo.site import SerialLine, Site
 from demo.world import GATEWAY, TINYFLEET, World, document
 from reconciler.compiler.tflite.oracle import Oracle
