@@ -101,16 +101,23 @@ class StageHolder:
         holds = report is not None and report.running == self._stage.digest16
         return HolderState.READY if holds else HolderState.PREPARING
 
-    def is_usable(self, heal_after_s: float) -> bool:
+    def _is_usable(self, heal_after_s: float) -> bool:
         """Return whether it may be asked: it does not run another pack, and has not failed, or long enough ago."""
         report = self._ports.report_of(self.device)
         if report is not None and report.running != self._stage.digest16:
             return False  # it is about to get the pack
         return self.failed_at_s is None or self._ports.clock.steady_s() - self.failed_at_s >= heal_after_s
 
-    async def run(self, inputs: Sequence[bytes]) -> bytes | None:
-        """Return the outputs of the stage; None: the device did not give any, and counts as failed."""
+    async def run(self, inputs: Sequence[bytes], heal_after_s: float) -> bytes | None:
+        """Return the outputs of the stage; None: the device is not usable, or did not give any and counts as failed.
+
+        Only one input waits for a device that falls silent, or that is tried again. The others go another way at once.
+        """
+        if self.failed_at_s is not None and self._turn.locked():
+            return None
         async with self._turn:
+            if not self._is_usable(heal_after_s):
+                return None  # perhaps it fell silent meanwhile
             if self.failed_at_s is not None:
                 self._session = None  # what was agreed before it failed may be lost
             began_s = self._ports.clock.steady_s()
@@ -122,6 +129,7 @@ class StageHolder:
             changes = (outputs is None) != (self.failed_at_s is not None)
             self.failed_at_s = ended_s if outputs is None else None
             if changes:
+                log.warning("stage %d: %s %s", self._stage.number, self.device, "answers again" if outputs else "is silent")
                 self._ports.on_change()
             if outputs is None:
                 self._session = None

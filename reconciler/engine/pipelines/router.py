@@ -8,7 +8,6 @@ All ways give the same bytes: a spare runs the same pack, and so does the gatewa
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
@@ -18,8 +17,6 @@ from reconciler.errors import Refused, Transient
 from reconciler.model import Pipeline, Recovery
 from reconciler.pipeline.forecast import GATEWAY
 from reconciler.pipeline.route import Route, RoutedStage
-
-log = logging.getLogger(__name__)
 
 StandIn = Callable[[RoutedStage, Sequence[bytes]], Awaitable[bytes]]  # runs a stage on this machine
 
@@ -156,15 +153,7 @@ class PipelineRouter:
                 return _Answer(GATEWAY, await self._stand_in(stage, inputs))
             holders, given = ways[recovery]
             for holder in holders:
-                outputs = await self._ask(holder, given)
+                outputs = await holder.run(given, self.pipeline.heal_after_s)
                 if outputs is not None:
                     return _Answer(holder.device, outputs, recovery is not Recovery.FALLBACK)
         raise PipelineStopped(f"no device answers that holds stage {stage.number}")
-
-    async def _ask(self, holder: StageHolder, inputs: Sequence[bytes]) -> bytes | None:
-        if not holder.is_usable(self.pipeline.heal_after_s):
-            return None
-        outputs = await holder.run(inputs)
-        if outputs is None:
-            log.warning("%s: %s does not answer as a stage", self.pipeline.name, holder.device)
-        return outputs

@@ -243,6 +243,8 @@ def test_the_gateway_stands_in_for_a_device_that_dies(broker: Broker, program: P
         first, *later = site.patience["second"]
         assert first == FIRST_S
         assert all(each >= LEAST_S for each in later)
+        answered = router.tallies[1].by["second"]
+        assert len(site.patience["second"]) == answered + 1  # of all inputs that waited for it, one was patient
 
     with_site(broker, program, work)
 
