@@ -85,7 +85,7 @@ void tf_poly1305(uint8_t tag[TF_TAG_BYTES], const uint8_t key[32], struct tf_vie
     for (uint32_t i = 0; i < WORDS; i++) {
         carry = (carry + sum.h[i]) >> 32;
     }
-    carry = ((carry + sum.above) >> 2) * 5;
+    carry = (((uint32_t)carry + sum.above) >> 2) * 5; /* of a few bits */
     for (uint32_t i = 0; i < WORDS; i++) {
         carry += (uint64_t)sum.h[i] + tf_load32(key + 16 + 4 * i);
         tf_store32(tag + 4 * i, (uint32_t)carry);
