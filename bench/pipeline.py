@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.pipeline_bars import Bar, at_least, at_most, exactly
+from bench.bars import Bar, at_least, at_most, exactly
 from bench.zoo import keyword_spotting, residual
 from reconciler.compiler.evaluation.estimate_limits import CYCLES_PER_INSTRUCTION
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter

@@ -18,7 +18,7 @@ bench-engine: firmware-runner ## instructions, memory and bytes of four models o
 fit-cost: firmware-runner ## fit the estimate of instructions to runs on both boards, and test it on other networks
 	$(PY) -m bench.cost_model
 
-bench-crypto: setup ## measure instructions per byte of SHA-256 on a Cortex-M4
+bench-crypto: setup ## measure instructions of SHA-256, of tags and of opening a session on a Cortex-M4
 	@mkdir -p firmware/build; cd firmware; exec 9>build/.mps2-an386.lock; flock 9; \
 	  cmake --preset mps2-an386 -DPython3_EXECUTABLE=$(CURDIR)/$(PY) >/dev/null; \
 	  cmake --build --preset mps2-an386 --target crypto-bench

@@ -72,11 +72,11 @@ if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/runner/${TF_PORT}.c)
   add_firmware(runner-elf tinyfleet-runner runner/bare.c ${COUNTED})
   set_target_properties(runner-elf PROPERTIES EXCLUDE_FROM_ALL ON)
   target_link_libraries(runner-elf PRIVATE strict runner core ${ENGINES} third_party gcc)
-  # Counts the instructions of SHA-256, with the core's own options.
+  # Counts the instructions of cryptography, with the core's own options.
   add_firmware(crypto-bench crypto-bench runner/crypto_bench.c ${COUNTED})
   set_target_properties(crypto-bench PROPERTIES EXCLUDE_FROM_ALL ON)
-  target_include_directories(crypto-bench PRIVATE runner)
-  target_link_libraries(crypto-bench PRIVATE strict core third_party gcc)
+  target_include_directories(crypto-bench PRIVATE runner src)
+  target_link_libraries(crypto-bench PRIVATE strict core stages third_party gcc)
   # Grows a forest from rows that it is given.
   if(TF_LEARNING)
     add_firmware(grow-bench grow-bench runner/grow_bench.c ${COUNTED})

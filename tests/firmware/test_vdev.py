@@ -203,6 +203,18 @@ def test_recording_as_input(run: Run, bench: Bench, tmp_path: Path) -> None:
             device.let_pass(0.1)
 
 
+def test_a_run_takes_as_long_as_requested(run: Run, bench: Bench) -> None:
+    made = bench.device("d1", address=1)
+    vdev = run([made], "--line", "unix:{folder}/line", "--infer-every", "0", "--run-time", "300")
+    with vdev.line("line") as line:
+        device = SerialDevice(line, 1)
+        assert report_of(device, made).inferences == 0
+        began_s = time.monotonic()
+        vdev.command("infer d1 " + "00" * 32)
+        assert report_of(device, made).inferences == 1
+        assert time.monotonic() - began_s >= 0.29  # its clock counts whole milliseconds
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
     broker = Broker(tmp_path)

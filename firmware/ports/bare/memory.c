@@ -10,8 +10,10 @@ void *memcpy(void *restrict to, const void *restrict from, size_t length)
     uint8_t *t = to;
     const uint8_t *f = from;
 
-    while (length-- > 0) {
-        *t++ = *f++;
+    if (length > 0) {
+        do {
+            *t++ = *f++;
+        } while (--length > 0);
     }
     return to;
 }

@@ -129,7 +129,9 @@ class StageHolder:
             changes = (outputs is None) != (self.failed_at_s is not None)
             self.failed_at_s = ended_s if outputs is None else None
             if changes:
-                log.warning("stage %d: %s %s", self._stage.number, self.device, "answers again" if outputs else "is silent")
+                log.warning(
+                    "stage %d: %s %s", self._stage.number, self.device, "answers again" if outputs else "is silent"
+                )
                 self._ports.on_change()
             if outputs is None:
                 self._session = None

@@ -35,7 +35,7 @@ const struct tf_state *vdev_state(const struct vdev *device)
     return &device->host.agent.journal.record.state;
 }
 
-/* A message that waits because of the fault `delay`. */
+/* A message that waits because of the fault `delay`, or until the device has run its model. */
 struct delayed {
     struct loop_timer timer;
     struct vdev *device;
@@ -51,12 +51,27 @@ static void send_delayed(void *owner)
     free(delayed);
 }
 
+/* After a run of the model: this machine is faster than the device that it stands for. */
+static void take_time(struct vdev *device)
+{
+    const uint32_t inferences = device->host.agent.counters.inferences;
+
+    if (inferences != device->inferences) {
+        device->inferences = inferences;
+        device->busy_until_ms = loop_now_ms() + device->run_ms;
+    }
+}
+
 static void send(struct vdev *device, const uint8_t *message, size_t length)
 {
+    const uint64_t now_ms = loop_now_ms();
+    const uint64_t busy_ms = device->busy_until_ms > now_ms ? device->busy_until_ms - now_ms : 0;
+    const uint64_t wait_ms = busy_ms > device->faults.delay_ms ? busy_ms : device->faults.delay_ms;
+
     if (faults_drop(&device->faults)) {
         return;
     }
-    if (device->faults.delay_ms == 0) {
+    if (wait_ms == 0) {
         device->kind->send(device, message, length);
         return;
     }
@@ -67,7 +82,7 @@ static void send(struct vdev *device, const uint8_t *message, size_t length)
         delayed->device = device;
         delayed->length = length;
         memcpy(delayed->message, message, length);
-        loop_after(&delayed->timer, device->faults.delay_ms);
+        loop_after(&delayed->timer, wait_ms);
     }
 }
 
@@ -109,6 +124,7 @@ void vdev_restart(struct vdev *device)
 /* Handle what every call of the agent may end in. Returns the result of the call, or 0 after a restart. */
 static int after(struct vdev *device, int result)
 {
+    take_time(device);
     if (result == HOST_POWER_CUT) {
         device->power_cuts++;
         vdev_restart(device);
@@ -215,12 +231,13 @@ static void tick(void *owner)
 }
 
 void vdev_start(struct vdev *device, const struct flash_model *flash, const struct tf_geometry *geometry,
-                struct tf_arena arena, uint32_t infer_every_ms, uint32_t seed)
+                struct tf_arena arena, struct vdev_pace pace, uint32_t seed)
 {
     host_device_init(&device->host, flash, geometry, arena);
     trial_faults_wrap(&device->host);
     device->faults.random = seed * 2654435761u | 1u;
-    device->infer_every_ms = infer_every_ms;
+    device->infer_every_ms = pace.infer_every_ms;
+    device->run_ms = pace.run_ms;
     device->tick = (struct loop_timer){ .fire = tick, .owner = device };
     device->work = (struct loop_turn){ .take = work, .owner = device };
     boot(device);
@@ -239,6 +256,7 @@ void vdev_receive(struct vdev *device, const uint8_t *message, size_t received, 
     device->host.unix_s = (uint32_t)time(NULL);
     const int length = host_handle(&device->host, message, received, corrected, answer, sizeof answer);
 
+    take_time(device);
     /* send the answer before the restart that the agent may have requested */
     if (length > 0 && !quiet) {
         send(device, answer, (size_t)length);

@@ -26,14 +26,23 @@ struct vdev {
     void *link; /* data of the link */
     uint32_t infer_every_ms;
     uint64_t next_inference_ms;
+    uint32_t run_ms;        /* how long it is busy with an inference; this machine needs less */
+    uint32_t inferences;    /* that busy_until_ms takes into account */
+    uint64_t busy_until_ms; /* no answer leaves before */
     uint32_t restarts;
     uint32_t power_cuts;
     bool alive; /* false: it can't boot from its flash */
 };
 
+/* How often a device runs its model by itself, and how long that takes; 0: never, and as long as this machine needs. */
+struct vdev_pace {
+    uint32_t infer_every_ms;
+    uint32_t run_ms;
+};
+
 /* Take over the flash, and boot the device when the loop runs. */
 void vdev_start(struct vdev *device, const struct flash_model *flash, const struct tf_geometry *geometry,
-                struct tf_arena arena, uint32_t infer_every_ms, uint32_t seed);
+                struct tf_arena arena, struct vdev_pace pace, uint32_t seed);
 
 /* Restart, as after power loss. */
 void vdev_restart(struct vdev *device);

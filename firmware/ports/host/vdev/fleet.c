@@ -107,7 +107,7 @@ static const char *open_device(struct fleet *fleet, const struct options *option
     }
     sensor_start(&device->sensor, options->recording == NULL ? NULL : &fleet->recording, seed);
     vdev_start(device, &flash, &fleet->geometry, (struct tf_arena){ arena, options->arena_bytes },
-               options->infer_every_ms, seed);
+               options->pace, seed);
     const uint32_t random = device->faults.random;
 
     device->faults = options->faults;

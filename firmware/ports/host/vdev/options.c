@@ -21,6 +21,7 @@ enum option_name {
     OPTION_BAUD,
     OPTION_RECORDING,
     OPTION_INFER_EVERY,
+    OPTION_RUN,
     OPTION_FAULT,
     OPTION_CONTROL,
     OPTION_ERASE,
@@ -46,6 +47,7 @@ static const struct option known[] = {
     { "baud", required_argument, NULL, OPTION_BAUD },
     { "recording", required_argument, NULL, OPTION_RECORDING },
     { "infer-every", required_argument, NULL, OPTION_INFER_EVERY },
+    { "run-time", required_argument, NULL, OPTION_RUN },
     { "fault", required_argument, NULL, OPTION_FAULT },
     { "control", required_argument, NULL, OPTION_CONTROL },
     { "erase-bytes", required_argument, NULL, OPTION_ERASE },
@@ -88,6 +90,7 @@ static const char usage[] =
     "  --arena-bytes N        arena for models (default 32768)\n"
     "  --recording FILE       read input from a CSV file, one column per channel (default: generated vibration)\n"
     "  --infer-every MS       time between inferences (default 1000; 0: none)\n"
+    "  --run-time MS          time that an inference takes (default 0: as long as this machine needs)\n"
     "  --seed N               seed of the random generators (default 1)\n"
     "\n"
     "Faults\n"
@@ -178,7 +181,8 @@ static void take(struct options *options, int name, const char *value)
     case OPTION_LINE_EACH: options->line_each = value; break;
     case OPTION_BAUD: options->baud = number("--baud", value, 0, 4000000); break;
     case OPTION_RECORDING: options->recording = value; break;
-    case OPTION_INFER_EVERY: options->infer_every_ms = number("--infer-every", value, 0, 86400000); break;
+    case OPTION_RUN: options->pace.run_ms = number("--run-time", value, 0, 3600000); break;
+    case OPTION_INFER_EVERY: options->pace.infer_every_ms = number("--infer-every", value, 0, 86400000); break;
     case OPTION_FAULT: take_fault(options, value); break;
     case OPTION_CONTROL: options->control = value; break;
     case OPTION_ERASE: options->flash.erase_bytes = power_of_two("--erase-bytes", value, 256, 1u << 20); break;
@@ -223,7 +227,7 @@ void options_read(struct options *options, int argc, char **argv)
         .mqtt = { .protocol = "3.1.1" },
         .flash = { .erase_bytes = 4096, .write_bytes = 8, .journal_bytes = 8192, .slot_bytes = 128 * 1024 },
         .arena_bytes = 32 * 1024,
-        .infer_every_ms = 1000,
+        .pace = { .infer_every_ms = 1000 },
         .seed = 1,
     };
     while ((name = getopt_long(argc, argv, "h", known, NULL)) != -1) {

@@ -23,7 +23,7 @@ struct options {
     char *password; /* of the broker's user */
     struct flash_sizes flash;
     uint32_t arena_bytes;
-    uint32_t infer_every_ms;
+    struct vdev_pace pace;
     uint32_t seed;
     struct faults faults; /* of every device, from the start */
 };

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bars of pipelines that need no running gateway: each figure is printed with its bar, and whether it is met."""
+"""Figures that have a bar: each is printed with its bar, and whether it is met."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Bar:
     def line(self, figure: float) -> str:
         """Print a figure."""
         verdict = "met" if self.is_met(figure) else "missed"
-        return f"{self.name}={figure:g}  # {self.compared.value} {self.bar:g}: {verdict}"
+        return f"{self.name}={figure:.9g}  # {self.compared.value} {self.bar:g}: {verdict}"
 
 
 def at_most(name: str, bar: float) -> Bar:
