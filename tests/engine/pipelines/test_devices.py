@@ -4,41 +4,31 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.stages.cut_network import CutNetwork
-from reconciler.compiler.tflite.network_pack import DeviceLimits
 from reconciler.compiler.tflite.oracle import Oracle
-from reconciler.devices.conversation import Confirmed, RetryPolicy
+from reconciler.devices.conversation import RetryPolicy
 from reconciler.devices.link import LinkState
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
 from reconciler.devices.reports import DeviceReport
-from reconciler.engine.clock import SystemClock
 from reconciler.engine.pipelines.figures import figures_of
-from reconciler.engine.pipelines.holder import HolderIdentity, HolderPorts, HolderState, StageHolder
+from reconciler.engine.pipelines.holder import HolderState, Run, RunLimit
 from reconciler.engine.pipelines.router import PipelineBusy, PipelineRouter, PipelineStopped, RoutedFallback
-from reconciler.engine.pipelines.stand_in import GatewayStandIn
 from reconciler.engine.task_cancellation import cancel_and_wait
-from reconciler.model import DeviceId, ModelRef, Pipeline, PipelineId, PipelineStage, Recovery, Version
+from reconciler.model import DeviceId, Recovery
 from reconciler.pipeline.forecast import GATEWAY, not_built
 from reconciler.pipeline.patience import FIRST_S, LEAST_S
-from reconciler.pipeline.route import Route, RoutedStage
-from tests.firmware.bench import Bench, Made, make_pack
+from tests.engine.pipelines.site import Site, build_stages
+from tests.firmware.bench import Bench
 from tests.firmware.broker import Broker
 from tests.firmware.conftest import build, preset
-from tests.firmware.orders import digest
-from tests.firmware.talk import job
-from tests.firmware.vdev import Vdev
 from tests.pipeline.networks import branched
 
 MODEL = branched()
@@ -46,35 +36,17 @@ NETWORK = CutNetwork(MODEL)
 CUT = 3
 INPUTS = 12
 UNHURRIED = RetryPolicy(silences=300)  # a device on a busy machine is slow, not dead
-DEADLINE_S = 3600
 SPARE = (Recovery.SPARE,)
 STAND_IN = (Recovery.STAND_IN,)
 
 
-def stages_of(network: CutNetwork, cut: int) -> tuple[list[bytes], Route]:
-    """Return the packs of two stages, and the route through them."""
-    built = [network.stage(0, cut, DeviceLimits()), network.stage(cut, network.operators, DeviceLimits())]
-    routed = []
-    for number, pack in enumerate(built, start=1):
-        sizes = tuple(item.nbytes for item in ReferenceInterpreter(pack.data).outputs)
-        routed.append(RoutedStage(number, digest(pack.data)[:16], pack.inputs, pack.outputs, sizes))
-    sizes = tuple(item.nbytes for item in ReferenceInterpreter(built[0].data).inputs)
-    return [pack.data for pack in built], Route(tuple(routed), network.inputs, sizes, network.outputs)
-
-
-PACKS, ROUTE = stages_of(NETWORK, CUT)
+BUILT = build_stages(NETWORK, (CUT,))
+PACKS, ROUTE = BUILT.packs, BUILT.route
 SMALL_MODEL = branched(21, channels=2)
 
 
-def small() -> tuple[bytes, RoutedStage]:
-    """Return the pack of another model with the same input, and how it is reached."""
-    network = CutNetwork(SMALL_MODEL)
-    made = network.stage(0, network.operators, DeviceLimits())
-    sizes = tuple(item.nbytes for item in ReferenceInterpreter(made.data).outputs)
-    return made.data, RoutedStage(0, digest(made.data)[:16], made.inputs, made.outputs, sizes)
-
-
-SMALL, SMALL_STAGE = small()
+SMALL_BUILT = build_stages(CutNetwork(SMALL_MODEL), ())
+SMALL, SMALL_STAGE = SMALL_BUILT.packs[0], SMALL_BUILT.route.stages[0]
 
 
 def inputs() -> list[bytes]:
@@ -88,40 +60,27 @@ def of_the_oracle(given: Sequence[bytes], model: bytes = MODEL) -> list[bytes]:
     return [oracle.run([np.frombuffer(data, np.int8)])[0].astype(np.int8).tobytes() for data in given]
 
 
-class Site:
-    """A broker, devices that each hold one stage, and the gateway's session with them."""
+class PatientSite(Site):
+    """Devices with which the gateway is patient exactly as long as they are alive."""
 
     def __init__(self, broker: Broker, bench: Bench, program: Path, link: LinkSession) -> None:
-        self.bench, self.link = bench, link
-        self.made: dict[str, Made] = {}
-        self.vdevs: dict[str, Vdev] = {}
-        self.reports: dict[DeviceId, DeviceReport] = {}  # what a gateway would know without asking
-        self.changes: list[str] = []  # devices that stopped or began to answer
+        super().__init__(bench, program, link, ("--broker", f"127.0.0.1:{broker.port}", "--arena-bytes", "16384"))
         self.patience: dict[str, list[float]] = {}  # that holders had with each device
         self._silent: dict[str, asyncio.Event] = {}
-        self._broker, self._program = broker, program
-
-    async def add(self, name: str, pack: bytes) -> None:
-        """Start a device, and give it a stage."""
-        made = self.bench.device(name)
-        options = ("--broker", f"127.0.0.1:{self._broker.port}", "--arena-bytes", "16384")
-        self.made[name], self.vdevs[name] = made, Vdev(self._program, [made], (make_pack(1),), *options).start()
-        before = await self.link.report(DeviceId(name))
-        assert isinstance(before, DeviceReport), before
-        envelope = self.bench.install(made, pack, before.sequence + 1)
-        outcome, _ = await self.link.update(job(made, envelope, pack, before, block_bytes=1024))
-        assert isinstance(outcome, Confirmed), outcome
 
     def send(self, name: str, how: signal.Signals) -> None:
         """Send a signal to a device. Patience with it ends as it falls silent, however fast the machine is."""
-        os.kill(self.vdevs[name].pid, how)
+        super().send(name, how)
         silent = self._silent.setdefault(name, asyncio.Event())
         if how is signal.SIGCONT:
             silent.clear()
         else:
             silent.set()
 
-    async def limited(self, name: str, work: Coroutine[Any, Any, bytes | None], patience_s: float) -> bytes | None:
+    def limit_of(self, name: str) -> RunLimit:
+        return lambda work, patience_s: self._limited(name, work, patience_s)
+
+    async def _limited(self, name: str, work: Run, patience_s: float) -> bytes | None:
         """Wait for a device as long as it is alive."""
         self.patience.setdefault(name, []).append(patience_s)
         running = asyncio.create_task(work)
@@ -134,41 +93,15 @@ class Site:
         finally:
             await cancel_and_wait([running, silent])
 
-    def holder(self, name: str, stage: RoutedStage) -> StageHolder:
-        made = self.made[name]
-        identity = HolderIdentity(DeviceId(name), made.target.device, made.identity.public)
-        ports = HolderPorts(
-            lambda _: self.link, self.reports.get, self.bench.gateway, SystemClock(), lambda: self.changes.append(name),
-            lambda work, patience_s: self.limited(name, work, patience_s),
-        )  # fmt: skip
-        return StageHolder(identity, stage, ports)
-
     def router(
         self,
         *holders: Sequence[str],
         recovery: tuple[Recovery, ...] = (),
-        heal_after_s: int = 600,
-        in_flight: int = 4,
-        queue: int = 16,
         fallback: Sequence[str] = (),
+        **more: int,
     ) -> PipelineRouter:
-        stages = tuple(PipelineStage(tuple(map(DeviceId, names))) for names in holders)
-        document = Pipeline(
-            PipelineId("line"), ModelRef("m", Version("1")), stages,
-            deadline_s=DEADLINE_S, recovery=recovery, heal_after_s=heal_after_s, in_flight=in_flight, queue=queue,
-        )  # fmt: skip
-        made = [
-            [self.holder(name, stage) for name in names] for stage, names in zip(ROUTE.stages, holders, strict=True)
-        ]
         smaller = RoutedFallback(SMALL_STAGE, [self.holder(name, SMALL_STAGE) for name in fallback])
-        stand_in = GatewayStandIn({digest(pack)[:16]: pack for pack in PACKS})
-        return PipelineRouter(document, ROUTE, made, stand_in.run, smaller if fallback else None)
-
-    def close(self) -> None:
-        for vdev in self.vdevs.values():
-            with contextlib.suppress(ProcessLookupError, AssertionError):
-                os.kill(vdev.pid, signal.SIGCONT)
-            vdev.__exit__()
+        return self.router_of(BUILT, *holders, recovery=recovery, fallback=smaller if fallback else None, **more)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +116,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     made.stop()
 
 
-def with_site(broker: Broker, program: Path, work: Callable[[Site], Awaitable[None]]) -> None:
+def with_site(broker: Broker, program: Path, work: Callable[[PatientSite], Awaitable[None]]) -> None:
     """Run a test with a connected gateway."""
 
     async def run() -> None:
@@ -194,7 +127,7 @@ def with_site(broker: Broker, program: Path, work: Callable[[Site], Awaitable[No
             link, lambda device, cose, nonce: bench.device(device).open_signed(cose, nonce), retry=UNHURRIED
         )
         tasks = [asyncio.create_task(session.run())]
-        site = Site(broker, bench, program, session)
+        site = PatientSite(broker, bench, program, session)
         try:
             async for event in session.unsolicited():
                 if event == LinkState(up=True):
@@ -210,7 +143,7 @@ def with_site(broker: Broker, program: Path, work: Callable[[Site], Awaitable[No
 def test_two_devices_answer_like_the_oracle(broker: Broker, program: Path) -> None:
     """With no recovery allowed, only the devices can have answered; they counted it themselves."""
 
-    async def work(site: Site) -> None:
+    async def work(site: PatientSite) -> None:
         await site.add("first", PACKS[0])
         await site.add("second", PACKS[1])
         router = site.router(["first"], ["second"])
@@ -228,7 +161,7 @@ def test_two_devices_answer_like_the_oracle(broker: Broker, program: Path) -> No
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_the_gateway_stands_in_for_a_device_that_dies(broker: Broker, program: Path, how: signal.Signals) -> None:
-    async def work(site: Site) -> None:
+    async def work(site: PatientSite) -> None:
         await site.add("first", PACKS[0])
         await site.add("second", PACKS[1])
         router = site.router(["first"], ["second"], recovery=STAND_IN)
@@ -250,7 +183,7 @@ def test_the_gateway_stands_in_for_a_device_that_dies(broker: Broker, program: P
 
 
 def test_a_spare_takes_the_stage_of_a_device_that_dies(broker: Broker, program: Path) -> None:
-    async def work(site: Site) -> None:
+    async def work(site: PatientSite) -> None:
         await site.add("first", PACKS[0])
         await site.add("second", PACKS[1])
         await site.add("spare", PACKS[1])
@@ -266,7 +199,7 @@ def test_a_spare_takes_the_stage_of_a_device_that_dies(broker: Broker, program: 
 
 
 def test_a_smaller_model_answers_when_nothing_else_may(broker: Broker, program: Path) -> None:
-    async def work(site: Site) -> None:
+    async def work(site: PatientSite) -> None:
         await site.add("first", PACKS[0])
         await site.add("second", PACKS[1])
         await site.add("spare", SMALL)
@@ -287,7 +220,7 @@ def test_a_smaller_model_answers_when_nothing_else_may(broker: Broker, program: 
 
 
 def test_figures_say_who_would_run_each_stage(broker: Broker, program: Path) -> None:
-    async def work(site: Site) -> None:
+    async def work(site: PatientSite) -> None:
         await site.add("first", PACKS[0])
         await site.add("second", PACKS[1])
         router = site.router(["first"], ["second"], recovery=STAND_IN)
@@ -319,7 +252,7 @@ def test_figures_say_who_would_run_each_stage(broker: Broker, program: Path) -> 
 
 
 def test_a_device_gets_its_stage_back_when_it_returns(broker: Broker, program: Path) -> None:
-    async def work(site: Site) -> None:
+    async def work(site: PatientSite) -> None:
         await site.add("first", PACKS[0])
         await site.add("second", PACKS[1])
         router = site.router(["first"], ["second"], recovery=STAND_IN, heal_after_s=0)
@@ -337,7 +270,7 @@ def test_a_device_gets_its_stage_back_when_it_returns(broker: Broker, program: P
 
 
 def test_a_device_that_restarts_gets_another_session(broker: Broker, program: Path) -> None:
-    async def work(site: Site) -> None:
+    async def work(site: PatientSite) -> None:
         await site.add("first", PACKS[0])
         await site.add("second", PACKS[1])
         router = site.router(["first"], ["second"])
@@ -352,9 +285,9 @@ def test_a_device_that_restarts_gets_another_session(broker: Broker, program: Pa
 
 def test_stages_of_two_revisions_never_mix(broker: Broker, program: Path) -> None:
     """The second device still holds a stage behind another cut: it is not asked, whatever that costs."""
-    other, _ = stages_of(NETWORK, CUT + 1)
+    other = build_stages(NETWORK, (CUT + 1,)).packs
 
-    async def work(site: Site) -> None:
+    async def work(site: PatientSite) -> None:
         await site.add("first", PACKS[0])
         await site.add("second", other[1])
         given = inputs()
@@ -367,7 +300,7 @@ def test_stages_of_two_revisions_never_mix(broker: Broker, program: Path) -> Non
 
 
 def test_what_waits_is_bounded(broker: Broker, program: Path) -> None:
-    async def work(site: Site) -> None:
+    async def work(site: PatientSite) -> None:
         await site.add("first", PACKS[0])
         router = site.router(["first"], ["first"], recovery=STAND_IN, in_flight=1, queue=2)
         given = inputs()
