@@ -6,38 +6,33 @@ python -m bench.pipeline
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-
-import numpy as np
 
 from bench.bars import Bar, at_least, at_most, exactly
-from bench.zoo import keyword_spotting, residual
-from reconciler.compiler.evaluation.estimate_limits import CYCLES_PER_INSTRUCTION
+from bench.crypto import measure
+from bench.pipeline_case import ARENA_BYTES, DEVICES, Case, images, keywords
+from bench.pipeline_deaths import cutover, deaths
+from bench.pipeline_line import on_a_line
+from bench.pipeline_live import speed
+from reconciler.compiler.engine_runner import ExecutionTarget, execute
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
-from reconciler.compiler.stages.cut_network import CutNetwork
-from reconciler.compiler.tflite.network_pack import DeviceLimits
-from reconciler.compiler.tflite.oracle import Oracle
+from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.devices.conversation import ConversationStep
 from reconciler.devices.messages import encode
 from reconciler.devices.stage_conversation import StageRun, StageSession
 from reconciler.devices.stage_messages import OUT_TYPE, FeedStage, FetchStage, StageOutput
 from reconciler.model import DeviceId
-from reconciler.pipeline.anatomy import Anatomy
-from reconciler.pipeline.partition import DeviceClass, Partition, PartitionGoal, partition
-from reconciler.pipeline.stage_time import StageSpeed, stage_time
+from reconciler.pipeline.partition import PartitionGoal, partition
 from signing.session import SessionKey
 from tests.pipeline.brute_force import best, drawn, in_order
 
 PROBLEMS = int(os.environ.get("PROBLEMS", "5000"))
-INPUTS = int(os.environ.get("INPUTS", "10"))
-KIB = 1024
-DEVICES = 8
-ANY_SIZE = 1 << 20
+INPUTS = int(os.environ.get("INPUTS", "1000"))  # of each network
 
 Figure = tuple[Bar, float]
 
@@ -53,72 +48,52 @@ def optimal() -> Figure:
     return exactly("optimal", PROBLEMS), right
 
 
-class Case:
-    """One network on equal devices behind a broker, none of which has to be able to hold all of it."""
+def predicted(case: Case, latency_bar_ms: float, period_bar_ms: float | None) -> Iterator[Figure]:
+    """Predict times, and how long it takes to cut again for one device less."""
+    fast, often = case.cut(PartitionGoal.LATENCY), case.cut(PartitionGoal.THROUGHPUT)
+    for kind, found in (("latency", fast), ("throughput", often)):
+        print(f"# {case.name} for {kind}: cuts {list(found.cuts)}")
+    yield at_most(f"{case.name}_predicted_latency_ms", latency_bar_ms), round(fast.latency_us / 1000)
+    if period_bar_ms is not None:
+        yield at_most(f"{case.name}_predicted_period_ms", period_bar_ms), round(often.period_us / 1000)
+        gain = case.alone_us() / often.period_us
+        yield at_least(f"{case.name}_predicted_over_one_device", 3.6), round(gain, 2)
+    began_s = time.process_time()
+    case.cut(PartitionGoal.THROUGHPUT, DEVICES - 1)
+    yield at_most(f"{case.name}_replan_ms", 500), round(1000 * (time.process_time() - began_s))
 
-    def __init__(self, name: str, model: bytes, slot_bytes: int, arena_bytes: int, clock_mhz: float) -> None:
-        self.name, self.model = name, model
-        self.network = CutNetwork(model)
-        self.speed = StageSpeed(clock_mhz)
-        self.limits = DeviceLimits(arena_bytes=arena_bytes)
-        self.anatomy = self.network.anatomy("cortex-m4", self.limits, slot_bytes)
-        self.devices = self._class(self.anatomy)
 
-    def _class(self, anatomy: Anatomy) -> DeviceClass:
-        times = {cut: stage_time(part, self.speed, CYCLES_PER_INSTRUCTION) for cut, part in anatomy.segments.items()}
-        return DeviceClass("board", DEVICES, times)
+def answers(case: Case) -> Iterator[Figure]:
+    """Run the stages over real messages, and compare with the model in one piece.
 
-    def cut(self, goal: PartitionGoal, devices: int = DEVICES) -> Partition:
-        """Cut the model for some of the devices."""
-        found = partition(self.network.operators, [replace(self.devices, count=devices)], goal)
-        if found is None or not found.proven:
-            raise SystemExit(f"{self.name}: no partition is proven")
-        return found
-
-    def alone_us(self) -> int:
-        """Return the predicted time of the whole model on one such device if it had enough memory."""
-        whole = 0, self.network.operators
-        everything = self.network.anatomy("cortex-m4", DeviceLimits(arena_bytes=ANY_SIZE), ANY_SIZE)
-        return self._class(everything).times[whole].busy_us
-
-    def times(self, latency_bar_ms: float, period_bar_ms: float | None) -> Iterator[Figure]:
-        """Predict times, and how long it takes to cut again for one device less."""
-        fast, often = self.cut(PartitionGoal.LATENCY), self.cut(PartitionGoal.THROUGHPUT)
-        for kind, found in (("latency", fast), ("throughput", often)):
-            print(f"# {self.name} for {kind}: cuts {list(found.cuts)}")
-        yield at_most(f"{self.name}_predicted_latency_ms", latency_bar_ms), round(fast.latency_us / 1000)
-        if period_bar_ms is not None:
-            yield at_most(f"{self.name}_predicted_period_ms", period_bar_ms), round(often.period_us / 1000)
-            gain = self.alone_us() / often.period_us
-            yield at_least(f"{self.name}_predicted_over_one_device", 3.6), round(gain, 2)
-        began_s = time.process_time()
-        self.cut(PartitionGoal.THROUGHPUT, DEVICES - 1)
-        yield at_most(f"{self.name}_replan_ms", 500), round(1000 * (time.process_time() - began_s))
-
-    def answers(self) -> Iterator[Figure]:
-        """Run the stages over real messages, and compare with TensorFlow Lite on the model in one piece."""
-        found = self.cut(PartitionGoal.LATENCY)
-        network = self.network
-        stages = [network.stage(stage.first, stage.end, self.limits) for stage in found.stages]
-        references = [ReferenceInterpreter(stage.data) for stage in stages]
-        oracle, chance, right, payload, wire = Oracle(self.model), np.random.default_rng(1), 0, 0, 0
-        for _ in range(INPUTS):
-            given = chance.integers(-128, 128, oracle.inputs[0]["shape"]).astype(np.int8)
-            tensors = {network.inputs[0]: given.tobytes()}
-            for stage, reference in zip(stages, references, strict=True):
-                inputs = [tensors[index] for index in stage.inputs]
-                outputs = reference.run(inputs).outputs
-                tensors.update(zip(stage.outputs, outputs, strict=True))
-                moved, sent = conversation(inputs, outputs)
-                payload, wire = payload + moved, wire + sent
-            right += tensors[network.outputs[0]] == oracle.run([given])[0].astype(np.int8).tobytes()
-        predicted = sum(self.anatomy.segments[stage.first, stage.end].bytes_moved for stage in found.stages)
-        yield exactly(f"{self.name}_fits_alone", 0), int((0, network.operators) in self.anatomy.segments)
-        yield exactly(f"{self.name}_exact", INPUTS), right
-        arena_most = max(reference.pack.arena_bytes for reference in references)
-        yield at_most(f"{self.name}_arena_most", 32 * KIB), arena_most
-        yield exactly(f"{self.name}_payload_bytes", predicted), payload // INPUTS
-        yield at_most(f"{self.name}_wire_percent", 4), round(100 * (wire - payload) / payload, 2)
+    It is run by TensorFlow Lite, and by the device's engine in C.
+    """
+    found = case.cut(PartitionGoal.LATENCY)
+    network = case.network
+    stages = [network.stage(stage.first, stage.end, case.limits) for stage in found.stages]
+    references = [ReferenceInterpreter(stage.data) for stage in stages]
+    given = case.inputs(INPUTS)
+    in_c = [each.outputs for each in execute(ExecutionTarget.HOST, build_network(case.model).data, given).inferences]
+    right = same = payload = wire = 0
+    for data, whole in zip(given, in_c, strict=True):
+        tensors = {network.inputs[0]: data}
+        for stage, reference in zip(stages, references, strict=True):
+            inputs = [tensors[index] for index in stage.inputs]
+            outputs = reference.run(inputs).outputs
+            tensors.update(zip(stage.outputs, outputs, strict=True))
+            moved, sent = conversation(inputs, outputs)
+            payload, wire = payload + moved, wire + sent
+        right += tensors[network.outputs[0]] == case.expected(data)
+        same += tensors[network.outputs[0]] == whole
+    expected = sum(case.anatomy.segments[stage.first, stage.end].bytes_moved for stage in found.stages)
+    yield exactly(f"{case.name}_fits_alone", 0), int(case.fits_alone)
+    yield exactly(f"{case.name}_fits_together", 1), int(len(stages) <= DEVICES)
+    yield exactly(f"{case.name}_exact", INPUTS), right
+    yield exactly(f"{case.name}_exact_in_c", INPUTS), same
+    arena_most = max(reference.pack.arena_bytes for reference in references)
+    yield at_most(f"{case.name}_arena_most", ARENA_BYTES), arena_most
+    yield exactly(f"{case.name}_payload_bytes", expected), payload // INPUTS
+    yield at_most(f"{case.name}_wire_percent", 4), round(100 * (wire - payload) / payload, 2)
 
 
 def conversation(inputs: Sequence[bytes], outputs: Sequence[bytes]) -> tuple[int, int]:
@@ -148,12 +123,17 @@ def conversation(inputs: Sequence[bytes], outputs: Sequence[bytes]) -> tuple[int
 def figures() -> Iterator[Figure]:
     """Measure one after the other."""
     yield optimal()
-    keywords = Case("kws", keyword_spotting(), 12 * KIB, 16 * KIB, 25)
-    yield from keywords.times(680, 155)
-    yield from keywords.answers()
-    resnet = Case("resnet", residual(), 64 * KIB, 32 * KIB, 120)
-    yield from resnet.times(470, None)
-    yield from resnet.answers()
+    kws, resnet = keywords(), images()
+    kws_bars, resnet_bars = (680.0, 155.0), (470.0, None)
+    for case, bars in ((kws, kws_bars), (resnet, resnet_bars)):
+        yield from predicted(case, *bars)
+        yield from answers(case)
+    yield from measure().session_figures()
+    yield from on_a_line()
+    yield from asyncio.run(speed(kws, kws_bars))
+    yield from asyncio.run(speed(resnet, resnet_bars))
+    yield from asyncio.run(deaths(kws))
+    yield from asyncio.run(cutover())
 
 
 def main() -> None:

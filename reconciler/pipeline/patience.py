@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-FIRST_S = 3.0  # before anything is known: opening a session takes a small core up to 2 s
+FIRST_S = 3.0  # before the first run, which opens a session: that takes a small core up to 2 s
 LEAST_S = 0.25
 TIMES = 3  # the slowest of the last runs
 
 
-def patience_s(runs_s: Collection[float]) -> float:
-    """Return the limit after the last runs, from the seconds that each took."""
-    return max(LEAST_S, TIMES * max(runs_s)) if runs_s else FIRST_S
+def patience_s(runs_s: Collection[float], expected_s: float = 0.0) -> float:
+    """Return the limit after the last runs, from the seconds that each took; before any, from what is expected."""
+    return max(LEAST_S, TIMES * max(runs_s)) if runs_s else FIRST_S + TIMES * expected_s

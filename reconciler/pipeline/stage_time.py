@@ -25,15 +25,20 @@ class StageSpeed:
     baud: int | None = None  # None: it is behind a broker
 
 
+def computing_us(segment: Segment, clock_mhz: float, cycles_per_instruction: float) -> float:
+    """Estimate how long one run of a part keeps the processor of a device busy, with the tags of all pieces."""
+    instructions = segment.instructions + TAG_INSTRUCTIONS * segment.bytes_moved
+    return instructions * cycles_per_instruction / clock_mhz
+
+
 def stage_time(segment: Segment, speed: StageSpeed, cycles_per_instruction: float) -> StageTime:
     """Estimate one run of a part: its computation, the tags of all pieces, and the pieces on their way."""
-    instructions = segment.instructions + TAG_INSTRUCTIONS * segment.bytes_moved
-    computing_us = instructions * cycles_per_instruction / speed.clock_mhz
+    busy_us = computing_us(segment, speed.clock_mhz, cycles_per_instruction)
     given, kept = (
         sum(-(-size // PIECE_BYTES) for size in side) for side in (segment.input_bytes, segment.output_bytes)
     )
     if speed.baud is None:
-        return StageTime(round(computing_us + PIECE_US * (1 + kept)))  # inputs go in one burst
+        return StageTime(round(busy_us + PIECE_US * (1 + kept)))  # inputs go in one burst
     moved = segment.bytes_moved + FRAME_BYTES * (given + 2 * kept)
     line_us = round(moved * 10 * MICROSECONDS / speed.baud + TURN_US * 2 * kept)
-    return StageTime(round(computing_us) + line_us, line_us)
+    return StageTime(round(busy_us) + line_us, line_us)

@@ -70,12 +70,15 @@ class HolderState(Enum):
 class StageHolder:
     """One device with one stage."""
 
-    def __init__(self, identity: HolderIdentity, stage: RoutedStage, ports: HolderPorts) -> None:
+    def __init__(
+        self, identity: HolderIdentity, stage: RoutedStage, ports: HolderPorts, expected_s: float = 0.0
+    ) -> None:
         self.identity = identity
         self.failed_at_s: float | None = None  # when it last failed to answer
         self.runs = 0
         self._stage = stage
         self._ports = ports
+        self._expected_s = expected_s  # predicted for one run
         self._session: StageSession | None = None
         self._last_number = 0
         self._report: DeviceReport | None = None  # newer than the inventory's
@@ -122,7 +125,7 @@ class StageHolder:
                 self._session = None  # what was agreed before it failed may be lost
             began_s = self._ports.clock.steady_s()
             try:
-                outputs = await self._ports.limited(self._run(inputs), patience_s(self._seconds))
+                outputs = await self._ports.limited(self._run(inputs), patience_s(self._seconds, self._expected_s))
             except TimeoutError:
                 outputs = None
             ended_s = self._ports.clock.steady_s()

@@ -25,6 +25,7 @@ from reconciler.model.pipelines import fallback_ref, stage_name
 from reconciler.pipeline.forecast import PipelineForecast, built_stage, forecast
 from reconciler.pipeline.places import place_of
 from reconciler.pipeline.route import Route, RoutedStage, route_of, tensors_named
+from reconciler.pipeline.stage_time import MICROSECONDS
 from reconciler.report.pipeline_figures import PipelineFigures
 from reconciler.report.pipeline_status import PipelineReport
 from signing.cose import SigningKey
@@ -169,7 +170,9 @@ class PipelineStation:
             sizes |= dict(zip(stage.inputs, (item.nbytes for item in inputs), strict=True))
             packs[stage.digest16] = pack
             stages.append(stage)
-            holders.append([self._holder(desired, device, stage) for device in pipeline.stages[number - 1].devices])
+            expected_s = self._expected_s(pipeline, number)
+            devices = pipeline.stages[number - 1].devices
+            holders.append([self._holder(desired, device, stage, expected_s) for device in devices])
         route = route_of(stages, figures, sizes)
         smaller = None if fallback is None else self._fallback(desired, pipeline, fallback, route)
         return PipelineRouter(pipeline, route, holders, GatewayStandIn(packs).run, smaller)
@@ -194,14 +197,19 @@ class PipelineStation:
             return None
         return RoutedFallback(stage, [self._holder(desired, device, stage) for device in pipeline.fallback.devices])
 
-    def _holder(self, desired: Desired, device: DeviceId, stage: RoutedStage) -> StageHolder:
+    def _expected_s(self, pipeline: Pipeline, number: int) -> float:
+        """Return how long a run of a stage is predicted to take."""
+        expected = self._forecasts[pipeline.name]
+        return expected.stages[number - 1].time.busy_us / MICROSECONDS if expected.is_built else 0.0
+
+    def _holder(self, desired: Desired, device: DeviceId, stage: RoutedStage, expected_s: float = 0.0) -> StageHolder:
         ports = self._ports
         public_key = bytes.fromhex(desired.devices[device].public_key or "")
         identity = HolderIdentity(device, device_id(vendor_id(desired.fleet.name), device), public_key)
         reach = HolderPorts(
             ports.links.session_of, ports.inventory.report_of, ports.signer, ports.clock, ports.on_change
         )
-        return StageHolder(identity, stage, reach)
+        return StageHolder(identity, stage, reach, expected_s)
 
 
 def _stage(number: int, digest: Digest, pack: bytes, figures: Mapping[str, float]) -> RoutedStage:
