@@ -54,28 +54,30 @@ async def deaths(case: Case) -> list[Figure]:
 
 async def _gaps(case: Case) -> list[Figure]:
     """Kill and freeze a device while it computes."""
-    longest = {signal.SIGKILL: 0.0, signal.SIGSTOP: 0.0}
+    longest: list[float] = []
     returned_s = 0.0
     async with three_boards(case) as (site, built):
         router = site.router_of(built, ["d1"], ["d2"], ["d3"], recovery=STAND_IN, heal_after_s=HEAL_AFTER_S)
         given = case.inputs(1)[0]
         typical_s = median([await _timed(router, given) for _ in range(TYPICAL)][1:])
-        for how in longest:
+        for how in (signal.SIGKILL, signal.SIGSTOP):
+            longest.append(0.0)
             for _ in range(REPEATED):
                 await _until(router, given, VICTIM)
                 running = asyncio.create_task(_timed(router, given))
                 await asyncio.sleep(typical_s / 2)  # it has the input by then
                 site.send(VICTIM, how)
-                longest[how] = max(longest[how], await running - typical_s)
+                longest[-1] = max(longest[-1], await running - typical_s)
                 holder = router.holders[PLACE][0]
                 failed_s = holder.failed_at_s or time.monotonic()
                 _revive(site, VICTIM, how)
                 allowed_s = max(time.monotonic(), failed_s + HEAL_AFTER_S)
                 await _until(router, given, VICTIM)
                 returned_s = max(returned_s, time.monotonic() - allowed_s)
+    killed_s, frozen_s = longest
     return [
-        (at_most("gap_killed_ms", 500), round(1000 * longest[signal.SIGKILL])),
-        (at_most("gap_frozen_ms", 1500), round(1000 * longest[signal.SIGSTOP])),
+        (at_most("gap_killed_ms", 500), round(1000 * killed_s)),
+        (at_most("gap_frozen_ms", 1500), round(1000 * frozen_s)),
         (at_most("heal_after_s", 3), round(returned_s, 2)),
     ]
 
@@ -98,7 +100,7 @@ async def _many_deaths(case: Case) -> list[Figure]:
     lost = wrong = answers = done = 0
     async with three_boards(case, quick=True) as (site, built):
         router = site.router_of(built, ["d1"], ["d2"], ["d3"], recovery=STAND_IN, heal_after_s=1, in_flight=IN_FLIGHT)
-        places = asyncio.Semaphore(IN_FLIGHT)
+        places, changed = asyncio.Semaphore(IN_FLIGHT), asyncio.Condition()
 
         async def one(given: bytes) -> None:
             nonlocal lost, wrong, answers, done
@@ -110,16 +112,17 @@ async def _many_deaths(case: Case) -> list[Figure]:
                 else:
                     answers += 1
                     wrong += result.outputs != case.expected(given)
-                finally:
-                    done += 1
+            async with changed:
+                done += 1
+                changed.notify_all()
 
         running = [asyncio.create_task(one(given)) for given in case.inputs(INFERENCES)]
         for number in range(DEATHS):
-            await _reached(lambda at=number: done >= (at + 0.3) * INFERENCES / DEATHS)
+            await _reached(changed, lambda at=number: done >= (at + 0.3) * INFERENCES / DEATHS)
             victim = f"d{number % 3 + 1}"
             how = (signal.SIGKILL, signal.SIGSTOP)[number // 3 % 2]
             site.send(victim, how)
-            await _reached(lambda at=number: done >= (at + 0.8) * INFERENCES / DEATHS)
+            await _reached(changed, lambda at=number: done >= (at + 0.8) * INFERENCES / DEATHS)
             _revive(site, victim, how)
         await asyncio.gather(*running)
         stood_in = sum(tally.by.get(GATEWAY, 0) for tally in router.tallies)
@@ -176,9 +179,9 @@ async def _until(router: PipelineRouter, given: bytes, device: str) -> None:
         pass
 
 
-async def _reached(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0.005)
+async def _reached(changed: asyncio.Condition, condition: Callable[[], bool]) -> None:
+    async with changed:
+        await changed.wait_for(condition)
 
 
 def _revive(site: Site, name: str, how: signal.Signals) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -93,8 +94,11 @@ class Watch:
     def __init__(self, broker: Broker) -> None:
         self.payload = 0
         self._client = broker.client("watch")
+        subscribed = threading.Event()
+        self._client.on_subscribe = lambda *_: subscribed.set()
         self._client.on_message = lambda _client, _user, message: self._count(bytes(message.payload))
         self._client.subscribe([(f"tinyfleet/{FLEET}/+/{way}", 1) for way in ("down", "up")])
+        subscribed.wait()
 
     def _count(self, data: bytes) -> None:
         try:
