@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 .PHONY: bench-pipeline
-bench-pipeline: setup ## cut networks: exact against the oracle, partitions against brute force, bytes on the way, and predicted times
+bench-pipeline: setup firmware-host firmware-runner ## cut networks, run them over virtual devices with the speed of boards, kill devices, and count what a tag costs
+	@cd firmware; exec 9>build/.mps2-an386.lock; flock 9; cmake --build --preset mps2-an386 --target crypto-bench >/dev/null
 	$(PY) -m bench.pipeline

@@ -73,6 +73,14 @@ class PipelineFallback:
 
 
 @dataclass(frozen=True, slots=True)
+class PipelineTarget:
+    """How fast a pipeline is wanted. A bound that is exceeded is reported, and stops nothing."""
+
+    latency_ms: int | None = None  # of one input
+    period_ms: int | None = None  # between two results
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """One model that several devices run, one part after the other, through their gateway."""
 
@@ -87,6 +95,7 @@ class Pipeline:
     heal_after_s: int = 30
     recovery: tuple[Recovery, ...] = (Recovery.SPARE, Recovery.STAND_IN)
     fallback: PipelineFallback | None = None
+    target: PipelineTarget | None = None
     labels: Labels = field(default_factory=dict)
 
     @property

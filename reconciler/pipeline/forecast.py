@@ -12,6 +12,7 @@ from reconciler.pipeline.partition import StageTime
 from reconciler.pipeline.patience import patience_s
 from reconciler.pipeline.places import speed_of
 from reconciler.pipeline.stage_time import MICROSECONDS, stage_time
+from reconciler.pipeline.target import missed
 
 GATEWAY = "gateway"
 
@@ -64,6 +65,7 @@ class PipelineForecast:
     latency_ms: float
     period_ms: float
     losses: tuple[DeviceLoss, ...]
+    missed: tuple[str, ...] = ()  # bounds of the target that are exceeded
 
     @property
     def is_built(self) -> bool:
@@ -94,7 +96,9 @@ def forecast(
     period_us = max([*(stage.time.busy_us for stage in stages), *lines.values()])
     latency_us = sum(stage.time.busy_us for stage in stages)
     losses = tuple(_loss(pipeline, stage) for stage in stages)
-    return PipelineForecast(pipeline.name, pipeline.model, stages, latency_us / 1000, period_us / 1000, losses)
+    latency_ms, period_ms = latency_us / 1000, period_us / 1000
+    too_slow = missed(pipeline.target, latency_ms, period_ms)
+    return PipelineForecast(pipeline.name, pipeline.model, stages, latency_ms, period_ms, losses, too_slow)
 
 
 def not_built(pipeline: Pipeline) -> PipelineForecast:

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.foreign_text import printable
-from reconciler.model import DeviceId, PipelineId
+from reconciler.model import DeviceId, PipelineId, PipelineTarget
 from reconciler.pipeline.forecast import GATEWAY
+from reconciler.pipeline.target import missed
+
+_BOUNDS = ("latencyMs", "periodMs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,21 @@ class PipelineFigures:
     answered: int = 0  # inputs since the daemon started
     stopped: int = 0
     waiting: int = 0
+    measured_latency_ms: float | None = None  # the median of the last results
+    measured_period_ms: float = 0.0  # of the slowest device; 0: none has run
+    target: PipelineTarget | None = None
+
+    @property
+    def is_measured(self) -> bool:
+        """Return whether there are results."""
+        return self.measured_latency_ms is not None
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Describe what exceeds the target: of what is measured, or before any result, of what is predicted."""
+        if self.measured_latency_ms is not None:
+            return missed(self.target, self.measured_latency_ms, self.measured_period_ms)
+        return missed(self.target, self.latency_ms, self.period_ms)
 
 
 def pipeline_figures_as_dict(figures: PipelineFigures) -> dict[str, Any]:
@@ -74,6 +92,9 @@ def pipeline_figures_as_dict(figures: PipelineFigures) -> dict[str, Any]:
         "model": figures.model,
         "latencyMs": round(figures.latency_ms, 1),
         "periodMs": round(figures.period_ms, 1),
+        "measuredLatencyMs": None if figures.measured_latency_ms is None else round(figures.measured_latency_ms, 1),
+        "measuredPeriodMs": round(figures.measured_period_ms, 1),
+        "target": _target_as_dict(figures.target),
         "inputs": {"answered": figures.answered, "stopped": figures.stopped, "waiting": figures.waiting},
         "stages": [
             {
@@ -106,7 +127,24 @@ def pipeline_figures_from_dict(fields: Mapping[str, Any]) -> PipelineFigures:
         int(inputs["answered"]),
         int(inputs["stopped"]),
         int(inputs["waiting"]),
+        None if fields.get("measuredLatencyMs") is None else float(fields["measuredLatencyMs"]),
+        float(fields.get("measuredPeriodMs", 0.0)),
+        _target(fields.get("target")),
     )
+
+
+def _target_as_dict(target: PipelineTarget | None) -> dict[str, int] | None:
+    if target is None:
+        return None
+    bounds = {"latencyMs": target.latency_ms, "periodMs": target.period_ms}
+    return {name: bound for name, bound in bounds.items() if bound is not None}
+
+
+def _target(fields: Mapping[str, Any] | None) -> PipelineTarget | None:
+    if fields is None:
+        return None
+    latency_ms, period_ms = (None if (bound := fields.get(name)) is None else int(bound) for name in _BOUNDS)
+    return PipelineTarget(latency_ms, period_ms)
 
 
 def _stage(fields: Mapping[str, Any]) -> PipelineStageFigures:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The status of one pipeline: whether its stages are built, delivered, and run by their first devices.
 
+Being slower than the target is a condition of its own: results are right, so it does not count for `Ready`.
+
 As with trainings, a status stays the same until its conditions or its cuts change: every input changes the figures.
 """
 
@@ -62,8 +64,10 @@ def pipeline_status(report: PipelineReport, stamp: PassStamp, previous: Pipeline
     figures = report.figures
     parts = {"Cut": _cut(report), "Delivered": _delivered(figures), "Serving": _serving(figures)}
     before = previous.conditions if previous is not None else ()
+    if figures.target is not None:
+        parts["MeetsTarget"] = _meets_target(figures)
     kept = carry_over((Condition(name, *part, stamp.now, stamp.commit) for name, part in parts.items()), before)
-    summary = carry_over((ready(kept, PRIORITY, when_true=kept[-1].message),), before)
+    summary = carry_over((ready(kept, PRIORITY, when_true=parts["Serving"][-1]),), before)
     status = PipelineStatus(figures, (*summary, *kept))
     return previous if previous is not None and _outline(previous) == _outline(status) else status
 
@@ -113,6 +117,16 @@ def _serving(figures: PipelineFigures) -> _Part:
         parts = "; ".join(f"{_why(each)}, so {_who(each)} runs it" for each in lost)
         return Status.FALSE, reason, f"{parts}. Results stay the same in every byte."
     return Status.TRUE, "Serving", "Every stage is run by its first device."
+
+
+def _meets_target(figures: PipelineFigures) -> _Part:
+    """Compare times with the target. The message has no time in it, so that it changes only with the answer."""
+    if not figures.stages:
+        return Status.UNKNOWN, "Cutting", "Nothing is built yet."
+    which = "measured" if figures.is_measured else "predicted"
+    if figures.missed:
+        return Status.FALSE, "TooSlow", f"As {which}, {' and '.join(figures.missed)}."
+    return Status.TRUE, "MeetsTarget", f"It is as fast as its target, as {which}."
 
 
 def _who(stage: PipelineStageFigures) -> str:

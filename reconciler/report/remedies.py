@@ -212,6 +212,10 @@ _PIPELINES: Mapping[str, str] = {
     "NoPlacement": "add a stage, or devices with larger slots or arenas; tinyfleet pipeline cut tries it",
     "FallenBack": "look at the devices of the stage that the message names: results are those of the fallback",
     "Stopped": "look at the devices of the stage that the message names, or allow a recovery",
+    "TooSlow": (
+        "compare predicted and measured times of the stages: tinyfleet pipeline show; add stages or faster devices, or "
+        "relax target"
+    ),
 }
 _FUNCTIONS: Mapping[str, str] = {
     "WasmInvalid": "compile the module again; the message has the error",

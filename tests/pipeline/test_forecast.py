@@ -14,6 +14,7 @@ from reconciler.model import (
     PipelineFallback,
     PipelineId,
     PipelineStage,
+    PipelineTarget,
     Recovery,
     StagePlace,
     TypeId,
@@ -52,6 +53,14 @@ def test_latency_is_the_sum_and_the_period_is_the_slowest_stage() -> None:
     assert found.latency_ms == sum(busy_us) / 1000
     assert found.period_ms == max(busy_us) / 1000 == busy_us[1] / 1000
     assert 450_000 < busy_us[1] < 460_000  # 3 M instructions of 1.5 cycles at 10 MHz, tags, and two messages
+
+
+def test_a_prediction_says_which_bounds_it_exceeds() -> None:
+    found = predicted()
+    in_time = PipelineTarget(int(found.latency_ms) + 1, int(found.period_ms) + 1)
+    assert predicted(replace(DOCUMENT, target=in_time)).missed == ()
+    late = PipelineTarget(int(found.latency_ms), int(found.period_ms) + 1)
+    assert predicted(replace(DOCUMENT, target=late)).missed == (f"the latency is above {late.latency_ms} ms",)
 
 
 def test_stages_on_one_line_share_its_time() -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.model import Commit, DeviceId, PipelineId
+from reconciler.model import Commit, DeviceId, PipelineId, PipelineTarget
 from reconciler.report.conditions import Status
 from reconciler.report.device_status import PassStamp
 from reconciler.report.pipeline_figures import PipelineFigures, PipelineStageFigures
@@ -58,6 +58,33 @@ def test_each_state_has_its_reason(report: PipelineReport, ready: str, serving: 
     assert (status.ready.status is Status.TRUE) == (ready == "Ready")
     assert status.conditions[-1].reason == serving
     assert words.lower() in status.ready.message.lower()
+
+
+@pytest.mark.parametrize(
+    ("target", "measured", "reason", "words"),
+    [
+        (PipelineTarget(20, 13), (None, 0.0), "MeetsTarget", "as predicted"),
+        (PipelineTarget(19), (None, 0.0), "TooSlow", "As predicted, the latency is above 19 ms."),
+        (PipelineTarget(20, 13), (21.0, 14.0), "TooSlow", "latency is above 20 ms and the period is above 13 ms"),
+        (PipelineTarget(19, 12), (18.0, 12.0), "MeetsTarget", "as measured"),
+    ],
+)
+def test_a_target_is_compared_with_the_best_that_is_known(
+    target: PipelineTarget, measured: tuple[float | None, float], reason: str, words: str
+) -> None:
+    latency_ms, period_ms = measured
+    figures = replace(FIGURES, target=target, measured_latency_ms=latency_ms, measured_period_ms=period_ms)
+    status = pipeline_status(PipelineReport(figures), STAMP, None)
+    meets = next(each for each in status.conditions if each.type == "MeetsTarget")
+    assert (meets.reason, meets.status is Status.TRUE) == (reason, reason == "MeetsTarget")
+    assert words in meets.message
+    assert status.ready.status is Status.TRUE  # results are right
+    assert read_pipeline_file(pipeline_file(status)) == status
+
+
+def test_without_a_target_there_is_no_condition_for_it() -> None:
+    status = pipeline_status(PipelineReport(FIGURES), STAMP, None)
+    assert [each.type for each in status.conditions] == ["Ready", "Cut", "Delivered", "Serving"]
 
 
 def test_inputs_alone_change_no_status() -> None:

@@ -16,6 +16,7 @@ def forecast_as_dict(each: PipelineForecast) -> dict[str, Any]:
         "built": each.is_built,
         "latencyMs": round(each.latency_ms, 3) if each.is_built else None,
         "periodMs": round(each.period_ms, 3) if each.is_built else None,
+        "targetMissed": list(each.missed),
         "stages": [
             {
                 "number": stage.number,

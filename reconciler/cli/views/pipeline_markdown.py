@@ -16,6 +16,8 @@ def pipeline_lines(each: PipelineForecast) -> Iterator[str]:
         yield "The stages are not built, so nothing is predicted: run `tinyfleet build`, and give `--store`."
         return
     yield f"Predicted latency {each.latency_ms:,.1f} ms, period {each.period_ms:,.1f} ms."
+    if each.missed:
+        yield f"**The target is missed: {' and '.join(each.missed)}.**"
     yield from ("", "| stage | operators | device | spares | pack | arena | bytes in | bytes out | busy |")
     yield "|---:|---|---|---|---:|---:|---:|---:|---:|"
     yield from map(_stage, each.stages)

@@ -53,6 +53,10 @@ def shown_pipeline(each: PipelineOverview) -> Iterator[RenderableType]:
         f"predicted latency {figures.latency_ms:,.1f} ms, period {figures.period_ms:,.1f} ms; inputs: "
         f"{figures.answered} answered, {figures.stopped} not, {figures.waiting} in work"
     )
+    if figures.measured_latency_ms is not None:
+        yield Text(
+            f"measured latency {figures.measured_latency_ms:,.1f} ms, period {figures.measured_period_ms:,.1f} ms"
+        )
     table = plain_table("STAGE", "END", "DEVICES", "RUNS ON", "BYTES", "PREDICTED", "MEASURED", "RAN BY")
     for stage in figures.stages:
         style = "" if stage.on_first else "yellow"
@@ -74,6 +78,8 @@ def cut_pipeline(found: PipelineForecast, notes: Sequence[str]) -> Iterator[Rend
         f"{found.name}  {found.model}  predicted latency {found.latency_ms:,.1f} ms, period {found.period_ms:,.1f} ms"
     )
     yield Text(head)
+    if found.missed:
+        yield Text(f"the target is missed: {' and '.join(found.missed)}", "yellow")
     stages = plain_table("STAGE", "END", "DEVICES", "PACK", "ARENA", "BYTES IN", "BYTES OUT", "BUSY")
     for stage in found.stages:
         pack = f"{stage.pack_bytes:,} of {stage.slot_bytes:,}"

@@ -24,6 +24,9 @@ def figures_of(router: PipelineRouter, expected: PipelineForecast) -> PipelineFi
         router.answered,
         router.stopped,
         router.waiting,
+        None if router.typical_s is None else 1000 * router.typical_s,
+        max((stage.measured_ms for stage in stages if stage.measured_ms is not None), default=0.0),
+        router.pipeline.target,
     )
 
 

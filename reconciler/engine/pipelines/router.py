@@ -8,11 +8,13 @@ All ways give the same bytes: a spare runs the same pack, and so does the gatewa
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import ClassVar, NamedTuple
 
-from reconciler.engine.pipelines.holder import StageHolder
+from reconciler.engine.pipelines.holder import REMEMBERED, StageHolder
 from reconciler.errors import Refused, Transient
 from reconciler.model import Pipeline, Recovery
 from reconciler.pipeline.forecast import GATEWAY
@@ -94,8 +96,14 @@ class PipelineRouter:
         self._stand_in = stand_in
         self._in_flight = asyncio.Semaphore(pipeline.in_flight)
         self._begun = 0
+        self._took_s: deque[float] = deque(maxlen=REMEMBERED)
         self.answered = 0
         self.stopped = 0
+
+    @property
+    def typical_s(self) -> float | None:
+        """The median time from the begin of an input to its result; None: there was none."""
+        return median(self._took_s) if self._took_s else None
 
     @property
     def waiting(self) -> int:
@@ -112,7 +120,9 @@ class PipelineRouter:
         self._begun += 1
         try:
             async with asyncio.timeout(self.pipeline.deadline_s), self._in_flight:
+                began_s = asyncio.get_running_loop().time()
                 result = await self._through(data)
+                self._took_s.append(asyncio.get_running_loop().time() - began_s)
         except PipelineStopped:
             self.stopped += 1
             raise

@@ -81,7 +81,7 @@ class PipelineStation:
             parts = {stage_name(name, number) for number in range(1, len(pipeline.stages) + 1)}
             wrong = [each for (ref, _), each in failures.items() if ref.name in parts]
             failure = (wrong[0].reason, f"{wrong[0].model}: {wrong[0].message}") if wrong else None
-            found.append(PipelineReport(PipelineFigures(name, str(pipeline.model)), failure))
+            found.append(PipelineReport(PipelineFigures(name, str(pipeline.model), target=pipeline.target), failure))
         return tuple(found)
 
     @property

@@ -247,6 +247,10 @@ def test_figures_say_who_would_run_each_stage(broker: Broker, program: Path) -> 
         assert (stage.failed, stage.ran_by) == (("second",), {"second": 1, GATEWAY: 1})
         assert stage.ran_by_kind() == {"first": 1, GATEWAY: 1}
         assert stage.measured_ms is not None
+        figures = figures_of(router, not_built(router.pipeline))
+        assert figures.measured_latency_ms is not None
+        assert figures.measured_latency_ms >= stage.measured_ms
+        assert figures.measured_period_ms >= stage.measured_ms
 
     with_site(broker, program, work)
 
