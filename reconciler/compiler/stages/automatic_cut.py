@@ -9,6 +9,7 @@ from dataclasses import replace
 from reconciler.compiler.errors import BuildFailed, NoPlacement
 from reconciler.compiler.evaluation.estimate_limits import CYCLES_PER_INSTRUCTION
 from reconciler.compiler.stages.cut_network import CutNetwork
+from reconciler.compiler.stages.split_layers import PARTS_MAX
 from reconciler.compiler.tflite.network_pack import DeviceLimits
 from reconciler.model import PipelineObjective, StagePlace
 from reconciler.pipeline.anatomy import Anatomy
@@ -61,6 +62,40 @@ class PlacedNetwork:
             f"no cut fits: with {len(reached)} stages, at most {reached[-1]} of the {operators} operators fit their "
             "devices; add a stage, or devices with larger slots or arenas"
         )
+
+
+def split_where_needed(network: CutNetwork, places: Sequence[StagePlace]) -> CutNetwork:
+    """Compute each layer that fits none of the places in as few parts as fit one of them, by its output channels."""
+    kinds = list(dict.fromkeys(map(_capacity, places)))
+    position = 0
+    while position < network.operators:
+        parts = 1
+        if not _fits_any(network, position, kinds):
+            divided = _fewest_parts(network, position, kinds)
+            if divided is not None:
+                network, parts = divided
+        position += parts
+    return network
+
+
+def _fewest_parts(network: CutNetwork, position: int, kinds: Sequence[StagePlace]) -> tuple[CutNetwork, int] | None:
+    for parts in range(2, PARTS_MAX + 1):
+        divided = network.split(position, parts)
+        if divided is not None and all(_fits_any(divided, position + part, kinds) for part in range(parts)):
+            return divided, parts
+    return None
+
+
+def _fits_any(network: CutNetwork, position: int, kinds: Sequence[StagePlace]) -> bool:
+    """Return whether an operator fits a device on its own. One that computes nothing goes with another."""
+    for kind in kinds:
+        limits = DeviceLimits(kind.pack_format, kind.arena_bytes)
+        segment = network.segment(position, position + 1, kind.architecture, limits)
+        if segment is None:
+            return True
+        if segment.fits(kind.slot_bytes, kind.arena_bytes) and segment.operators <= frozenset(kind.operators):
+            return True
+    return False
 
 
 def _capacity(place: StagePlace) -> StagePlace:

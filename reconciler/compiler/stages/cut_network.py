@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconciler.compiler.errors import OperatorUnsupported
@@ -11,12 +12,21 @@ from reconciler.compiler.pack.checker import operator_numbers
 from reconciler.compiler.pack.operators import NAMES
 from reconciler.compiler.reference.golden_vectors import with_blank_golden_vectors, with_golden_vectors
 from reconciler.compiler.stages.plan_slice import Tensors, cut_tensors, slice_network
+from reconciler.compiler.stages.split_layers import can_be_split, split_layer
 from reconciler.compiler.tflite.graph_reader import read_graph
 from reconciler.compiler.tflite.lowering import lower
 from reconciler.compiler.tflite.network_pack import DeviceLimits, NetworkDraft, draft_network
 from reconciler.pipeline.anatomy import Anatomy, Boundary, Segment
 
 TENSORS_MAX = 4  # of one stage on each side (docs/specs/pack.md section 2)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitLayer:
+    """A layer in several parts: its position among the operators, after the layers before it are split."""
+
+    position: int
+    parts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +39,29 @@ class StagePack:
 
 
 class CutNetwork:
-    """One network, read and lowered once."""
+    """One network, read and lowered once. `layers` says which layers are split, and into how many parts."""
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, layers: Sequence[SplitLayer] = ()) -> None:
+        self._model, self._layers = model, tuple(layers)
         self._whole = lower(read_graph(model))
         if self._whole.plan.states:
             raise OperatorUnsupported("a network that keeps state between inferences can't be cut into stages")
+        self.input_orders = self._whole.input_orders
+        notes = list(self._whole.plan.notes)
+        for layer in self._layers:
+            graph = self._whole.plan.graph
+            notes.append(f"{graph.nodes[layer.position].location} is computed in {layer.parts} parts")
+            self._whole = lower(split_layer(graph, layer.position, layer.parts))
+        self.notes = tuple(notes)
         self._graph = self._whole.plan.graph
         self.inputs: Tensors = self._graph.inputs
         self.outputs: Tensors = self._graph.outputs
-        self.input_orders = self._whole.input_orders
-        self.notes = tuple(self._whole.plan.notes)
+
+    def split(self, position: int, parts: int) -> CutNetwork | None:
+        """Return the network with a layer in parts, by their output channels; None: it can't be split so."""
+        if not can_be_split(self._graph, self._graph.nodes[position], parts):
+            return None
+        return CutNetwork(self._model, (*self._layers, SplitLayer(position, parts)))
 
     @property
     def operators(self) -> int:
@@ -52,7 +74,7 @@ class CutNetwork:
         segments = {}
         for first in range(count):
             for end in range(first + 1, count + 1):
-                segment = self._segment(first, end, architecture, limits)
+                segment = self.segment(first, end, architecture, limits)
                 if segment is not None and segment.fits(slot_bytes, limits.arena_bytes):
                     segments[first, end] = segment
         inner = enumerate(self._graph.nodes[:-1], start=1)
@@ -74,7 +96,8 @@ class CutNetwork:
         part = slice_network(self._whole, first, end)
         return draft_network(part, limits=limits) if part.plan.operators else None
 
-    def _segment(self, first: int, end: int, architecture: str, limits: DeviceLimits) -> Segment | None:
+    def segment(self, first: int, end: int, architecture: str, limits: DeviceLimits) -> Segment | None:
+        """Return what a part needs, whether it fits or not; None: it can't be a stage."""
         draft = self._draft(first, end, limits)
         if draft is None:
             return None
