@@ -53,7 +53,7 @@ from reconciler.compiler.recipe import File, Recipe
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.tensorflow_converter import convert_model
 from reconciler.compiler.threshold.threshold_json import is_threshold_json, threshold_pack_from_json
-from reconciler.model import LEARN_GENERATION, Runtime, StageOf
+from reconciler.model import LEARN_GENERATION, LayerSplit, Runtime, StageOf
 from reconciler.model.samples import SAMPLING_PARAMETERS
 
 Progress = Callable[[str], None]
@@ -291,7 +291,11 @@ class BuildPipeline:
 
     def _stage(self, model: bytes) -> CandidatePack:
         """Build a part of a network. Its figures say which it is, and what it reads and gives."""
-        from reconciler.compiler.stages.automatic_cut import PlacedNetwork, order_notes  # noqa: PLC0415 - as above
+        from reconciler.compiler.stages.automatic_cut import (  # noqa: PLC0415 - as above
+            PlacedNetwork,
+            order_notes,
+            split_where_needed,
+        )
         from reconciler.compiler.stages.cut_network import CutNetwork  # noqa: PLC0415 - as above
         from reconciler.compiler.tflite.network_pack import DeviceLimits  # noqa: PLC0415
 
@@ -299,6 +303,9 @@ class BuildPipeline:
         notes = network.notes
         if (cut := self._recipe.cut) is not None:
             self._progress("cut")
+            if LayerSplit.CHANNELS in cut.split:
+                network = split_where_needed(network, cut.places)
+                notes = network.notes
             placed = PlacedNetwork(network, cut.places)
             found = placed.cuts(cut.objective)
             first, end = found.stages[cut.number - 1].first, found.stages[cut.number - 1].end

@@ -17,6 +17,7 @@ from reconciler.model import (
     Decide,
     DeviceType,
     FeatureOf,
+    LayerSplit,
     LearnSpec,
     Model,
     ModelSource,
@@ -95,6 +96,8 @@ class Recipe:
         for name in ("stage", "learn", "cut"):
             if content[name] is None:
                 del content[name]  # recipes without one keep their digest
+        if self.cut is not None and not self.cut.split:
+            del content["cut"]["split"]
         if self.target.runtime is Runtime.C:
             del content["target"]["runtime"]  # recipes of packs keep the digests from before there was another runtime
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
@@ -186,7 +189,8 @@ def recipe_from_json(data: bytes) -> Recipe:
 
 def _cut_from_json(raw: Mapping[str, Any]) -> AutomaticCut:
     places = tuple(StagePlace(**{**place, "operators": tuple(place["operators"])}) for place in raw["places"])
-    return AutomaticCut(raw["number"], places, PipelineObjective(raw["objective"]))
+    split = tuple(map(LayerSplit, raw.get("split", ())))
+    return AutomaticCut(raw["number"], places, PipelineObjective(raw["objective"]), split)
 
 
 def _target_from_json(raw: Mapping[str, Any]) -> BuildTarget:

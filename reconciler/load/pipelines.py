@@ -61,7 +61,7 @@ def stage_models(documents: DocumentIndex) -> Mapping[ModelRef, Model]:
             fields = {each.name: getattr(whole, each.name) for each in dataclass_fields(whole)}
             places = tuple(place_of(stage, documents.devices, documents.types) for stage in pipeline.stages)
             for number, ref in enumerate(refs, start=1):
-                cut = AutomaticCut(number, places, pipeline.objective)
+                cut = AutomaticCut(number, places, pipeline.objective, pipeline.split)
                 made[ref] = StageModel(**{**fields, "ref": ref}, cut=cut)
         else:
             made |= {ref: replace(whole, ref=ref, stage=part) for ref, part in zip(refs, _parts(pipeline), strict=True)}
@@ -133,6 +133,10 @@ def _model(documents: DocumentIndex, origin: Origin, pipeline: Pipeline) -> Iter
 def _cuts(origin: Origin, pipeline: Pipeline) -> Iterator[RepositoryProblem]:
     if pipeline.is_cut_automatically:
         return
+    if pipeline.split:
+        message = "`split` applies only to cuts that the build finds, but the stages say where they end"
+        hint = "leave `end` out in all stages, of which there have to be two, or leave out `split`"
+        yield RepositoryProblem(origin, ("spec", "split"), Rule.CONFLICTING_VALUES, message, hint)
     last = len(pipeline.stages) - 1
     reached = 0
     for number, stage in enumerate(pipeline.stages):

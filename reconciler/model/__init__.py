@@ -135,6 +135,7 @@ from reconciler.model.observed import (
 from reconciler.model.payload_encoding import PayloadEncoding
 from reconciler.model.pipelines import (
     AutomaticCut,
+    LayerSplit,
     Pipeline,
     PipelineFallback,
     PipelineObjective,
@@ -238,6 +239,7 @@ __all__ = [
     "ItemDescriptor",
     "KnowledgeBounds",
     "Labels",
+    "LayerSplit",
     "LearnSpec",
     "LearningProgress",
     "LearningStage",

@@ -47,6 +47,12 @@ class StagePlace:
     baud: int | None = None
 
 
+class LayerSplit(StrEnum):
+    """How a layer that fits no device may be computed in parts."""
+
+    CHANNELS = "channels"  # each part has some of the output channels
+
+
 @dataclass(frozen=True, slots=True)
 class AutomaticCut:
     """One stage of a network that is cut where it is best for the places of all its stages."""
@@ -54,6 +60,7 @@ class AutomaticCut:
     number: int  # from 1
     places: tuple[StagePlace, ...]  # of all stages, in order
     objective: PipelineObjective = PipelineObjective.LATENCY
+    split: tuple[LayerSplit, ...] = ()
 
 
 class Recovery(StrEnum):
@@ -88,6 +95,7 @@ class Pipeline:
     model: ModelRef
     stages: tuple[PipelineStage, ...]
     objective: PipelineObjective = PipelineObjective.LATENCY  # of cuts that the document leaves out
+    split: tuple[LayerSplit, ...] = ()
     priority: int = 0
     deadline_s: int = 10
     in_flight: int = 4

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench.zoo import Chain
 from reconciler.compiler.build_result import BuildResult
 from reconciler.compiler.errors import BuildFailed, NoPlacement
 from reconciler.compiler.recipe import Recipe, recipe_from_json
@@ -16,7 +17,7 @@ from reconciler.compiler.sandbox import BuildJob, run_job
 from reconciler.compiler.stages.cut_network import CutNetwork
 from reconciler.compiler.tflite.network_pack import DeviceLimits
 from reconciler.compiler.tflite.oracle import Oracle
-from reconciler.model import AutomaticCut, PipelineObjective, StagePlace, TypeId
+from reconciler.model import AutomaticCut, LayerSplit, PipelineObjective, StagePlace, TypeId
 from tests.compiler.recipes import TARGET, Files
 from tests.pipeline.networks import branched
 
@@ -108,6 +109,26 @@ def test_why_no_cut_fits_is_explained() -> None:
     files, (first, _) = recipes(tight, tight)
     with pytest.raises(NoPlacement, match=r"at most \d of the 9 operators"):
         run_job(BuildJob(first, files.by_digest))
+
+
+def test_a_layer_that_fits_no_device_is_built_in_parts() -> None:
+    net = Chain(12)
+    first = net.tensor([1, 96], 0.04, 5)
+    model = net.model.finish([first], [net.dense(net.dense(first, 96), 8, relu=0)])
+    files = Files()
+    source = files.add("m.tflite", model)
+    place = replace(PLACE, slot_bytes=8192, operators=("FULLY_CONNECTED", "CONCATENATION", "STAGE"))
+    target = replace(TYPE, slot_bytes=8192, operators=place.operators)
+    whole, parts = (
+        [Recipe("m@1", source, target, cut=AutomaticCut(number, (place, place), split=split)) for number in (1, 2)]
+        for split in ((), (LayerSplit.CHANNELS,))
+    )
+    with pytest.raises(NoPlacement):
+        run_job(BuildJob(recipe_from_json(whole[0].to_json()), files.by_digest))
+    results = [run_job(BuildJob(recipe_from_json(recipe.to_json()), files.by_digest)) for recipe in parts]
+    assert all(len(result.pack) <= place.slot_bytes for result in results)
+    assert any("is computed in 2 parts" in note for note in results[0].report.notes)
+    assert whole[0].digest != parts[0].digest
 
 
 def test_a_clock_that_is_no_number_fails_the_build() -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from reconciler.model import (
     DeviceId,
+    LayerSplit,
     ModelRef,
     PipelineId,
     PipelineObjective,
+    PipelineTarget,
     Recovery,
     RolloutId,
     Selector,
@@ -94,6 +96,21 @@ def test_each_stage_is_a_model_with_a_rollout(checked: Repo) -> None:
         Selector(devices=(DeviceId(name),)) for name in ("pump-1", "pump-2")
     ]
     assert [(rollout.model, rollout.priority) for rollout in rollouts] == [(ref, 7) for ref in refs]
+
+
+def test_layers_are_split_only_where_the_build_cuts(checked: Repo) -> None:
+    more = "  split: [channels]\n  target: {latencyMs: 600, periodMs: 250}\n  priority: 7\n"
+    rewrite(more=more)(checked)
+    (problem,) = checked.problems()
+    assert (problem.rule, "two" in (problem.hint or "")) == (Rule.CONFLICTING_VALUES, True)
+    rewrite(stages=STAGES.replace("end: 3, ", ""), more=more)(checked)
+    desired = checked.load().desired
+    assert desired is not None
+    made = desired.models[ModelRef("line-stage-1", Version("1.0.0"))]
+    assert isinstance(made, StageModel)
+    assert made.cut is not None
+    assert made.cut.split == (LayerSplit.CHANNELS,)
+    assert desired.pipelines[PipelineId("line")].target == PipelineTarget(600, 250)
 
 
 def test_without_any_cut_the_build_decides_for_the_devices_of_all_stages(checked: Repo) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.zoo import Chain
 from reconciler.compiler.stages.cut_network import CutNetwork
 from reconciler.compiler.tflite.oracle import Oracle
 from reconciler.devices.conversation import RetryPolicy
@@ -299,6 +300,30 @@ def test_stages_of_two_revisions_never_mix(broker: Broker, program: Path) -> Non
             await site.router(["first"], ["second"]).run(given[0])
         result = await site.router(["first"], ["second"], recovery=STAND_IN).run(given[0])
         assert (result.ran, result.outputs) == (("first", GATEWAY), of_the_oracle(given[:1])[0])
+
+    with_site(broker, program, work)
+
+
+def test_a_layer_that_fits_no_device_runs_on_two(broker: Broker, program: Path) -> None:
+    """Each has a slot of 8 KiB, and refuses the pack of the whole layer."""
+    net = Chain(12)
+    first = net.tensor([1, 96], 0.04, 5)
+    model = net.model.finish([first], [net.dense(net.dense(first, 96), 8, relu=0)])
+    network = CutNetwork(model).split(0, 2)
+    assert network is not None
+    built = build_stages(network, (1,))
+
+    async def work(site: PatientSite) -> None:
+        for name, pack in zip(("first", "second"), built.packs, strict=True):
+            await site.add(name, pack, "--slot-bytes", "8192")
+        with pytest.raises(AssertionError, match="Rejected"):
+            await site.give("first", build_stages(CutNetwork(model), ()).packs[0])
+        router = site.router_of(built, ["first"], ["second"])
+        chance = np.random.default_rng(5)
+        for given in (chance.bytes(96) for _ in range(3)):
+            result = await router.run(given)
+            oracle = Oracle(model).run([np.frombuffer(given, np.int8).reshape(1, 96)])
+            assert (result.ran, result.outputs) == (("first", "second"), oracle[0].astype(np.int8).tobytes())
 
     with_site(broker, program, work)
 
