@@ -7,7 +7,7 @@ import asyncio
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
@@ -116,13 +116,17 @@ async def _many_deaths(case: Case) -> list[Figure]:
                 done += 1
                 changed.notify_all()
 
+        async def reached(share: float) -> None:
+            async with changed:
+                await changed.wait_for(lambda: done >= share * INFERENCES)
+
         running = [asyncio.create_task(one(given)) for given in case.inputs(INFERENCES)]
         for number in range(DEATHS):
-            await _reached(changed, lambda at=number: done >= (at + 0.3) * INFERENCES / DEATHS)
+            await reached((number + 0.3) / DEATHS)
             victim = f"d{number % 3 + 1}"
             how = (signal.SIGKILL, signal.SIGSTOP)[number // 3 % 2]
             site.send(victim, how)
-            await _reached(changed, lambda at=number: done >= (at + 0.8) * INFERENCES / DEATHS)
+            await reached((number + 0.8) / DEATHS)
             _revive(site, victim, how)
         await asyncio.gather(*running)
         stood_in = sum(tally.by.get(GATEWAY, 0) for tally in router.tallies)
@@ -177,11 +181,6 @@ async def _until(router: PipelineRouter, given: bytes, device: str) -> None:
     """Run inputs until a device runs one."""
     while (await router.run(given)).ran[PLACE] != device:
         pass
-
-
-async def _reached(changed: asyncio.Condition, condition: Callable[[], bool]) -> None:
-    async with changed:
-        await changed.wait_for(condition)
 
 
 def _revive(site: Site, name: str, how: signal.Signals) -> None:

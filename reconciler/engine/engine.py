@@ -139,7 +139,7 @@ class Engine:
         self.passes += 1
         desired = desired_state.desired
         log_context.begin_pass(self.passes, desired.commit if desired is not None else None)
-        scope = self._scopes.resolve(desired) if desired is not None else None
+        scope = self._scopes.resolve(self.pipelines.merged(desired)) if desired is not None else None
         state = PassState(scope, self._ports.clock.now()) if scope is not None else None
         for step in self._steps(act=act):
             state = step(state) if state is not None else None
@@ -202,7 +202,7 @@ class Engine:
         now = self._ports.clock.now()
         due += [max(0.0, (change_at - now).total_seconds()) for change_at in changes if change_at is not None]
         due.append(self.artifacts.next_try_in_s(self._ports.clock.steady_s()))
-        due.append(self.followed.next_check_in_s())
+        due += [self.followed.next_check_in_s(), self.pipelines.next_change_in_s()]
         return min((each for each in due if each is not None), default=None)
 
     @property

@@ -1,41 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks pipelines, and makes the model and the rollout of each of their stages.
+"""Checks pipelines, and adds the model and the rollout of each of their stages.
 
-Because a stage is an ordinary model with an ordinary rollout, building, signing, delivery, trials and quarantine need
-to know nothing about pipelines.
+The models and rollouts are those of `reconciler.pipeline.parts`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields as dataclass_fields
-from dataclasses import replace
 
 from reconciler.load.document_index import DocumentIndex, Origin, RepositoryProblem, cap_alike
 from reconciler.load.ownership import SelectorIndex
 from reconciler.load.references import DocumentReference
 from reconciler.model import (
-    AutomaticCut,
     DeviceId,
     Model,
     ModelRef,
-    Needs,
     Pipeline,
     PipelineId,
     Recovery,
     Rollout,
     RolloutId,
-    Selector,
-    StageModel,
-    StageOf,
 )
-from reconciler.model.pipelines import fallback_ref, stage_name
-from reconciler.pipeline.places import place_of
+from reconciler.model.pipelines import LOST_MAX, fallback_ref, merged_name, stage_name
+from reconciler.pipeline.parts import models_of, rollouts_of
 from reconciler.validation.problems import JsonPath, Rule, quoted_list
 
 NAME_MAX = 63
 STAGES: JsonPath = ("spec", "stages")
-STAGE_NEEDS = Needs(frozenset({"STAGE"}))  # what the document of the whole network declares is not that of a part
 
 
 def check_pipelines(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
@@ -47,53 +38,16 @@ def stage_models(documents: DocumentIndex) -> Mapping[ModelRef, Model]:
     """Return the models of all stages."""
     made: dict[ModelRef, Model] = {}
     for pipeline in documents.pipelines.values():
-        whole = replace(
-            documents.models[pipeline.model],
-            inputs=(),
-            outputs=(),
-            decide=None,
-            gates=(),
-            parameters={},
-            needs=STAGE_NEEDS,
-        )
-        refs = [ModelRef(stage_name(pipeline.name, number), pipeline.model.version) for number in _numbers(pipeline)]
-        if pipeline.is_cut_automatically:
-            fields = {each.name: getattr(whole, each.name) for each in dataclass_fields(whole)}
-            places = tuple(place_of(stage, documents.devices, documents.types) for stage in pipeline.stages)
-            for number, ref in enumerate(refs, start=1):
-                cut = AutomaticCut(number, places, pipeline.objective, pipeline.split)
-                made[ref] = StageModel(**{**fields, "ref": ref}, cut=cut)
-        else:
-            made |= {ref: replace(whole, ref=ref, stage=part) for ref, part in zip(refs, _parts(pipeline), strict=True)}
-        if pipeline.fallback is not None:
-            ref = fallback_ref(pipeline.name, pipeline.fallback)
-            small = replace(documents.models[pipeline.fallback.model], ref=ref, stage=StageOf(), needs=STAGE_NEEDS)
-            made[ref] = replace(small, inputs=(), outputs=(), decide=None, gates=(), parameters={})
+        made |= models_of(pipeline, documents.models, documents.devices, documents.types)
     return made
 
 
 def stage_rollouts(documents: DocumentIndex) -> Mapping[RolloutId, Rollout]:
     """Return the rollouts of all stages."""
-    made = {}
+    made: dict[RolloutId, Rollout] = {}
     for pipeline in documents.pipelines.values():
-        for number, stage in enumerate(pipeline.stages, start=1):
-            name = RolloutId(stage_name(pipeline.name, number))
-            ref = ModelRef(name, pipeline.model.version)
-            made[name] = Rollout(name, ref, Selector(devices=stage.devices), pipeline.priority)
-        if pipeline.fallback is not None:
-            ref = fallback_ref(pipeline.name, pipeline.fallback)
-            name = RolloutId(ref.name)
-            made[name] = Rollout(name, ref, Selector(devices=pipeline.fallback.devices), pipeline.priority)
+        made |= rollouts_of(pipeline)
     return made
-
-
-def _numbers(pipeline: Pipeline) -> range:
-    return range(1, len(pipeline.stages) + 1)
-
-
-def _parts(pipeline: Pipeline) -> list[StageOf]:
-    begins = [0, *(stage.end or 0 for stage in pipeline.stages[:-1])]
-    return [StageOf(first, stage.end) for first, stage in zip(begins, pipeline.stages, strict=True)]
 
 
 def _pipelines(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
@@ -154,7 +108,10 @@ def _cuts(origin: Origin, pipeline: Pipeline) -> Iterator[RepositoryProblem]:
 def _names(
     documents: DocumentIndex, origin: Origin, name: PipelineId, pipeline: Pipeline
 ) -> Iterator[RepositoryProblem]:
-    names = [stage_name(name, number) for number in _numbers(pipeline)]
+    count = len(pipeline.stages)
+    names = [stage_name(pipeline, number) for number in range(1, count + 1)]
+    if Recovery.MERGE in pipeline.recovery:
+        names.append(f"{merged_name(name, tuple(range(1, count + 1))[-LOST_MAX:])}-stage-{count}")  # the longest
     names += [fallback_ref(name, pipeline.fallback).name] if pipeline.fallback is not None else []
     for made in names:
         if len(made) > NAME_MAX:

@@ -136,6 +136,7 @@ from reconciler.model.payload_encoding import PayloadEncoding
 from reconciler.model.pipelines import (
     AutomaticCut,
     LayerSplit,
+    MergedPipeline,
     Pipeline,
     PipelineFallback,
     PipelineObjective,
@@ -245,6 +246,7 @@ __all__ = [
     "LearningStage",
     "LocalStorage",
     "MaintenanceWindow",
+    "MergedPipeline",
     "MinAvailable",
     "Model",
     "ModelPool",

@@ -68,6 +68,7 @@ class Recovery(StrEnum):
 
     SPARE = "spare"  # another device that holds the stage
     STAND_IN = "stand-in"  # the gateway
+    MERGE = "merge"  # the devices that are left, between which the network is cut anew
     FALLBACK = "fallback"  # another model for the whole pipeline, with other results
 
 
@@ -112,9 +113,31 @@ class Pipeline:
         return len(self.stages) > 1 and all(stage.end is None for stage in self.stages)
 
 
-def stage_name(pipeline: PipelineId, number: int) -> str:
+LOST_MAX = 2  # stages of a pipeline that others take over
+
+
+@dataclass(frozen=True, slots=True)
+class MergedPipeline(Pipeline):
+    """A pipeline as if its document did not list some of its stages. Git never has one."""
+
+    without: tuple[int, ...] = ()  # their numbers in the document
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers in the document of the stages that are left."""
+        count = len(self.stages) + len(self.without)
+        return tuple(number for number in range(1, count + 1) if number not in self.without)
+
+
+def merged_name(pipeline: PipelineId, without: tuple[int, ...]) -> str:
+    """Return what the names of parts begin with while stages are left out."""
+    return f"{pipeline}-without-{'-'.join(map(str, without))}"
+
+
+def stage_name(pipeline: Pipeline, number: int) -> str:
     """Return the name of the model and the rollout of a stage; the first one has number 1."""
-    return f"{pipeline}-stage-{number}"
+    prefix = merged_name(pipeline.name, pipeline.without) if isinstance(pipeline, MergedPipeline) else pipeline.name
+    return f"{prefix}-stage-{number}"
 
 
 def fallback_ref(pipeline: PipelineId, fallback: PipelineFallback) -> ModelRef:

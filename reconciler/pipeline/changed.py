@@ -12,7 +12,7 @@ from reconciler.model.pipelines import stage_name
 def stage_models_of(desired: Desired, pipeline: Pipeline) -> list[Model]:
     """Return the models of a pipeline's stages, in order."""
     version = pipeline.model.version
-    names = (stage_name(pipeline.name, number) for number in range(1, len(pipeline.stages) + 1))
+    names = (stage_name(pipeline, number) for number in range(1, len(pipeline.stages) + 1))
     return [desired.models[ref] for name in names if (ref := ModelRef(name, version)) in desired.models]
 
 

@@ -15,6 +15,7 @@ from reconciler.pipeline.stage_time import MICROSECONDS, stage_time
 from reconciler.pipeline.target import missed
 
 GATEWAY = "gateway"
+MERGED = "the other stages"  # once the devices hold their new parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,8 @@ def _loss(pipeline: Pipeline, stage: ForecastStage) -> DeviceLoss:
             return DeviceLoss(stage.number, device, GATEWAY, gap_ms)
         if recovery is Recovery.FALLBACK and pipeline.fallback is not None:
             return DeviceLoss(stage.number, device, str(pipeline.fallback.model), gap_ms, exact=False)
+        if recovery is Recovery.MERGE and len(pipeline.stages) > 1:
+            return DeviceLoss(stage.number, device, MERGED, gap_ms + 1000 * pipeline.heal_after_s)
         if recovery is Recovery.SPARE and spares:
             return DeviceLoss(stage.number, device, spares[0], gap_ms)
     return DeviceLoss(stage.number, device, None, gap_ms)

@@ -71,6 +71,7 @@ class PipelineFigures:
     measured_latency_ms: float | None = None  # the median of the last results
     measured_period_ms: float = 0.0  # of the slowest device; 0: none has run
     target: PipelineTarget | None = None
+    without: tuple[int, ...] = ()  # numbers in the document of stages that are lost, and that the others run
 
     @property
     def is_measured(self) -> bool:
@@ -95,6 +96,7 @@ def pipeline_figures_as_dict(figures: PipelineFigures) -> dict[str, Any]:
         "measuredLatencyMs": None if figures.measured_latency_ms is None else round(figures.measured_latency_ms, 1),
         "measuredPeriodMs": round(figures.measured_period_ms, 1),
         "target": _target_as_dict(figures.target),
+        "without": " ".join(map(str, figures.without)),
         "inputs": {"answered": figures.answered, "stopped": figures.stopped, "waiting": figures.waiting},
         "stages": [
             {
@@ -130,6 +132,7 @@ def pipeline_figures_from_dict(fields: Mapping[str, Any]) -> PipelineFigures:
         None if fields.get("measuredLatencyMs") is None else float(fields["measuredLatencyMs"]),
         float(fields.get("measuredPeriodMs", 0.0)),
         _target(fields.get("target")),
+        tuple(map(int, str(fields.get("without", "")).split())),
     )
 
 

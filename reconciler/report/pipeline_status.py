@@ -75,7 +75,7 @@ def pipeline_status(report: PipelineReport, stamp: PassStamp, previous: Pipeline
 def _outline(status: PipelineStatus) -> object:
     figures = status.figures
     conditions = [(each.type, each.status, each.reason, each.message) for each in status.conditions]
-    return figures.model, [(each.end, each.devices) for each in figures.stages], conditions
+    return figures.model, figures.without, [(each.end, each.devices) for each in figures.stages], conditions
 
 
 _Part = tuple[Status, str, str]
@@ -112,6 +112,11 @@ def _serving(figures: PipelineFigures) -> _Part:
             return Status.FALSE, "Stopped", f"{_why(stage)}, and nothing may run it."
         if not stage.exact:
             return Status.FALSE, "FallenBack", f"{_why(stage)}; {stage.runs_on} answers with the fallback."
+    if figures.without and not lost:
+        numbers = " and ".join(map(str, figures.without))
+        stages = f"Stage {numbers} is lost" if len(figures.without) == 1 else f"Stages {numbers} are lost"
+        message = f"{stages}, so the network is cut for the other devices. Results stay the same in every byte."
+        return Status.FALSE, "Merged", message
     if lost:
         reason = "StoodIn" if any(each.stood_in for each in lost) else "OnSpare"
         parts = "; ".join(f"{_why(each)}, so {_who(each)} runs it" for each in lost)

@@ -51,6 +51,7 @@ _WAIT: Mapping[str, str] = {
     "Cutting": "wait; the stages are being built",
     "Preparing": "wait; the message has the devices that take their stages",
     "OnSpare": "look at the first device of the stage; the spare answers with the same bytes until it is back",
+    "Merged": "look at the devices of the lost stages; they get their parts again when they have reported for long",
     "StoodIn": "look at the device that the message names; the gateway answers with the same bytes until it is back",
     "WaitingForData": "wait for more windows, or label some; the message has the numbers",
 }

@@ -62,7 +62,7 @@ BROKEN: dict[str, Case] = {
     "two gateways": (add_gateway, Rule.CONFLICTING_VALUES, 8, "$.spec.stages", "`hall`, `yard`"),
     "a long name": (rewrite(name="l" * 60), Rule.CONFLICTING_VALUES, 3, "$.metadata.name", "too long"),
     "the name of a rollout": (lambda r: r.append("rollouts.yaml", r.rollout("line-stage-1", "  priority: 3\n")), Rule.DUPLICATE_NAME, 3, "$.metadata.name", "`line-stage-1`"),
-    "no recovery of this name": (rewrite(more="  recovery: [merge]\n"), Rule.WRONG_VALUE, 6, "$.spec.recovery[0]", "merge"),
+    "no recovery of this name": (rewrite(more="  recovery: [prayer]\n"), Rule.WRONG_VALUE, 6, "$.spec.recovery[0]", "prayer"),
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from reconciler.model import (
     Version,
 )
 from reconciler.pipeline.anatomy import Segment
-from reconciler.pipeline.forecast import GATEWAY, BuiltStage, PipelineForecast, built_stage, forecast
+from reconciler.pipeline.forecast import GATEWAY, MERGED, BuiltStage, PipelineForecast, built_stage, forecast
 from reconciler.pipeline.stage_time import StageSpeed, stage_time
 
 CAMS = tuple(DeviceId(f"cam-{number}") for number in range(1, 5))
@@ -94,3 +94,14 @@ def test_the_death_of_each_device_has_a_price() -> None:
 def test_without_the_figures_of_all_stages_nothing_is_predicted() -> None:
     assert not forecast(DOCUMENT, (PLACE, PLACE), [STAGES[0], None], 1.5).is_built
     assert built_stage(1, 1, {"instructions": 5}) is None  # as builds before reported it
+
+
+def test_the_death_of_a_device_is_paid_by_the_other_stages_if_they_may_merge() -> None:
+    merging = replace(DOCUMENT, recovery=(Recovery.SPARE, Recovery.MERGE))
+    first, second = predicted(merging).losses
+    assert (first.taken_by, first.exact) == (MERGED, True)
+    assert first.gap_ms > 1000 * merging.heal_after_s
+    assert second.taken_by == CAMS[2]  # it has a spare
+    alone = replace(merging, stages=merging.stages[:1])
+    found = forecast(alone, (PLACE,), STAGES[:1], 1.5)
+    assert [loss.taken_by for loss in found.losses] == [None]

@@ -50,6 +50,7 @@ def with_second(**changes: object) -> PipelineReport:
         (with_second(runs_on="cam-3", failed=(CAM_2,)), "OnSpare", "OnSpare", "so cam-3 runs it"),
         (with_second(runs_on="cam-9", exact=False, failed=(CAM_2,)), "FallenBack", "FallenBack", "cam-9 answers"),
         (with_second(runs_on=None, failed=(CAM_2,)), "Stopped", "Stopped", "nothing may run it"),
+        (PipelineReport(replace(FIGURES, without=(2,))), "Merged", "Merged", "Stage 2 is lost, so the network is cut"),
     ],
 )
 def test_each_state_has_its_reason(report: PipelineReport, ready: str, serving: str, words: str) -> None:
@@ -98,7 +99,8 @@ def test_inputs_alone_change_no_status() -> None:
 
 
 def test_a_status_file_is_read_as_it_was_written() -> None:
-    status = pipeline_status(with_second(runs_on="gateway", failed=(CAM_2,)), STAMP, None)
+    report = with_second(runs_on="gateway", failed=(CAM_2,))
+    status = pipeline_status(replace(report, figures=replace(report.figures, without=(1, 3))), STAMP, None)
     assert read_pipeline_file(pipeline_file(status)) == status
     with pytest.raises(InvalidPipelineStatus):
         read_pipeline_file(b"kind: PipelineStatus\nstatus: {}\n")

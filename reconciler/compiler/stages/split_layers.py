@@ -46,8 +46,8 @@ def split_layer(graph: Graph, position: int, parts: int) -> Graph:
         made = _added(tensors, replace(target, name=f"{target.name}[{first}:{end}]", shape=shape))
         nodes.append(replace(node, layer=tensors[made].name, inputs=tuple(inputs), outputs=(made,)))
     options = {"axis": len(target.shape) - 1, "fusedActivationFunction": 0}
-    made = tuple(part.outputs[0] for part in nodes)
-    join = Node(node.index, "CONCATENATION", node.layer, made, node.outputs, "ConcatenationOptions", options)
+    joined = tuple(part.outputs[0] for part in nodes)
+    join = Node(node.index, "CONCATENATION", node.layer, joined, node.outputs, "ConcatenationOptions", options)
     return replace(
         graph, tensors=tuple(tensors), nodes=(*graph.nodes[:position], *nodes, join, *graph.nodes[position + 1 :])
     )

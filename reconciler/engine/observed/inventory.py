@@ -62,6 +62,11 @@ class Inventory:
         record = self._records.get(device)
         return record.report if record is not None else None
 
+    def seen_at(self, device: DeviceId) -> datetime | None:
+        """Return when a device last reported."""
+        record = self._records.get(device)
+        return record.seen_at if record is not None else None
+
     def capabilities_of(self, device: DeviceId) -> CapabilitiesBody | None:
         """Return what a device reports that it can hold and run."""
         record = self._records.get(device)

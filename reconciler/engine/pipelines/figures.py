@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from reconciler.engine.pipelines.holder import HolderState, StageHolder
 from reconciler.engine.pipelines.router import PipelineRouter
-from reconciler.model import Recovery
+from reconciler.model import MergedPipeline, Recovery
 from reconciler.pipeline.forecast import GATEWAY, PipelineForecast
 from reconciler.report.pipeline_figures import PipelineFigures, PipelineStageFigures
 
@@ -27,6 +27,7 @@ def figures_of(router: PipelineRouter, expected: PipelineForecast) -> PipelineFi
         None if router.typical_s is None else 1000 * router.typical_s,
         max((stage.measured_ms for stage in stages if stage.measured_ms is not None), default=0.0),
         router.pipeline.target,
+        router.pipeline.without if isinstance(router.pipeline, MergedPipeline) else (),
     )
 
 
@@ -61,6 +62,8 @@ def _ways(router: PipelineRouter, place: int) -> Iterator[tuple[str, bool]]:
                 yield GATEWAY, True
             case Recovery.SPARE:
                 yield from ((each.device, True) for each in _ready(*spares))
+            case Recovery.MERGE:
+                pass  # another router does
             case Recovery.FALLBACK:
                 yield from ((each.device, False) for each in _ready(*smaller))
 

@@ -75,6 +75,7 @@ class StageHolder:
     ) -> None:
         self.identity = identity
         self.failed_at_s: float | None = None  # when it last failed to answer
+        self._failed_first_s: float | None = None  # since it last answered
         self.runs = 0
         self._stage = stage
         self._ports = ports
@@ -104,6 +105,12 @@ class StageHolder:
         holds = report is not None and report.running == self._stage.digest16
         return HolderState.READY if holds else HolderState.PREPARING
 
+    def is_lost(self, heal_after_s: float) -> bool:
+        """Return whether it failed, and failed again so long after."""
+        if self.failed_at_s is None or self._failed_first_s is None:
+            return False
+        return self.failed_at_s - self._failed_first_s >= heal_after_s
+
     def _is_usable(self, heal_after_s: float) -> bool:
         """Return whether it may be asked: it does not run another pack, and has not failed, or long enough ago."""
         report = self._ports.report_of(self.device)
@@ -132,9 +139,11 @@ class StageHolder:
             changes = (outputs is None) != (self.failed_at_s is not None)
             self.failed_at_s = ended_s if outputs is None else None
             if changes:
+                self._failed_first_s = self.failed_at_s
                 log.warning(
                     "stage %d: %s %s", self._stage.number, self.device, "answers again" if outputs else "is silent"
                 )
+            if changes or outputs is None:
                 self._ports.on_change()
             if outputs is None:
                 self._session = None

@@ -159,6 +159,8 @@ class PipelineRouter:
             Recovery.FALLBACK: (fallback, whole),
         }
         for recovery in (None, *self.pipeline.recovery):
+            if recovery is Recovery.MERGE:
+                continue  # the cuts change between passes, and then there is another router
             if recovery is Recovery.STAND_IN:
                 return _Answer(GATEWAY, await self._stand_in(stage, inputs))
             holders, given = ways[recovery]

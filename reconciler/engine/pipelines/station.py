@@ -17,10 +17,11 @@ from reconciler.engine.links import Links
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.pipelines.figures import figures_of
 from reconciler.engine.pipelines.holder import HolderIdentity, HolderPorts, StageHolder
+from reconciler.engine.pipelines.merges import Merges
 from reconciler.engine.pipelines.router import PipelineResult, PipelineRouter, RoutedFallback
 from reconciler.engine.pipelines.stand_in import GatewayStandIn
 from reconciler.errors import FleetError, Refused, Transient
-from reconciler.model import Artifact, Desired, DeviceId, Digest, ModelRef, Pipeline, PipelineId
+from reconciler.model import Artifact, Desired, DeviceId, Digest, MergedPipeline, ModelRef, Pipeline, PipelineId
 from reconciler.model.pipelines import fallback_ref, stage_name
 from reconciler.pipeline.forecast import PipelineForecast, built_stage, forecast
 from reconciler.pipeline.places import place_of
@@ -68,6 +69,15 @@ class PipelineStation:
         self._pipelines: Mapping[PipelineId, Pipeline] = {}
         self._routers: dict[PipelineId, tuple[Revision, PipelineRouter]] = {}
         self._forecasts: dict[PipelineId, PipelineForecast] = {}
+        self._merges = Merges(ports.inventory.seen_at, ports.clock)
+
+    def merged(self, desired: Desired) -> Desired:
+        """Return what Git wants, in which pipelines go on without stages that are lost for long."""
+        return self._merges.applied(desired, self.routers)
+
+    def next_change_in_s(self) -> float | None:
+        """Return after how long what is wanted may change by the passing of time alone; None: it can't."""
+        return self._merges.next_change_in_s()
 
     def reports(self) -> tuple[PipelineReport, ...]:
         """Return what is known of each pipeline."""
@@ -78,10 +88,12 @@ class PipelineStation:
             if router is not None:
                 found.append(PipelineReport(figures_of(router, self._forecasts[name])))
                 continue
-            parts = {stage_name(name, number) for number in range(1, len(pipeline.stages) + 1)}
+            parts = {stage_name(pipeline, number) for number in range(1, len(pipeline.stages) + 1)}
             wrong = [each for (ref, _), each in failures.items() if ref.name in parts]
             failure = (wrong[0].reason, f"{wrong[0].model}: {wrong[0].message}") if wrong else None
-            found.append(PipelineReport(PipelineFigures(name, str(pipeline.model), target=pipeline.target), failure))
+            without = pipeline.without if isinstance(pipeline, MergedPipeline) else ()
+            figures = PipelineFigures(name, str(pipeline.model), target=pipeline.target, without=without)
+            found.append(PipelineReport(figures, failure))
         return tuple(found)
 
     @property
@@ -141,7 +153,7 @@ class PipelineStation:
         by_key = self._ports.artifacts.available(desired).by_key
         found = []
         for number, stage in enumerate(pipeline.stages, start=1):
-            ref = ModelRef(stage_name(pipeline.name, number), pipeline.model.version)
+            ref = ModelRef(stage_name(pipeline, number), pipeline.model.version)
             artifact = by_key.get((ref, desired.devices[stage.devices[0]].type))
             if artifact is None:
                 return None
