@@ -5,12 +5,13 @@
     with OperationClient(settings) as client:
         rms = client.call("features.rms", window.tobytes())
 
-An `OperationClient` may be used by several threads. It asks again while no gateway has taken a request, and when its
-connection was lost meanwhile, which is safe: a call runs at most once.
+An `OperationClient` may be used by several threads. It asks again until it has an answer, which is safe: a call runs at
+most once.
 """
 
 from __future__ import annotations
 
+import math
 import queue
 import secrets
 import socket
@@ -30,17 +31,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from reconciler.bus.advertised import AdvertisedOperation, read_document
-from reconciler.bus.data_parts import DataParts
-from reconciler.bus.messages import (
-    AskMessage,
-    BusMessage,
-    DoneMessage,
-    PartMessage,
-    TakenMessage,
-    encode,
-    parse,
-    parts,
-)
+from reconciler.bus.asking import Asking
+from reconciler.bus.messages import AskMessage, BusMessage, DoneMessage, TakenMessage, encode, parse
 from reconciler.devices.errors import Malformed
 from reconciler.errors import Unusable
 from reconciler.operations.codes import AnswerCode, OperationFailed
@@ -50,7 +42,6 @@ from reconciler.operations.limits import CALL_BYTES, DATA_BYTES_MAX, DEADLINE_MS
 __all__ = ["AdvertisedOperation", "BrokerUnreachable", "ClientSettings", "OperationClient", "OperationResult"]
 
 CONNECT_S = 10.0
-ASK_AGAIN_S = 2.0  # while no gateway has taken the request
 LATE_S = 1.0  # after its deadline, an answer may still be on its way
 
 
@@ -150,15 +141,13 @@ class OperationClient:
         expected = what if what is not None else self._listed_inputs(operation, timeout_s)
         deadline_ms = max(1, min(DEADLINE_MS_MAX, round(timeout_s * 1000)))
         number = call if call is not None else secrets.token_bytes(CALL_BYTES)
-        before = parts(number, data)
-        ask = AskMessage(number, operation, expected, deadline_ms, None if before else data)
-        return self._exchange([*before, ask], number, deadline_ms)
+        return self._exchange(AskMessage(number, operation, expected, deadline_ms, None), data)
 
     def operations(self, *, timeout_s: float = 10.0) -> Sequence[AdvertisedOperation]:
         """Return what the gateway offers, and what gateways can do that it asks."""
         data = self.perform("node.inspect", what=DataDescriptor(), timeout_s=timeout_s).data
         try:
-            found = read_document(data)
+            found = read_document(data).operations
         except Malformed as malformed:
             raise OperationFailed(AnswerCode.FUNCTION_FAILED, str(malformed)) from malformed
         self._listed = {each.operation: each for each in found}
@@ -172,44 +161,40 @@ class OperationClient:
         known = self._listed.get(operation)
         return digest(known.inputs) if known is not None else DataDescriptor()
 
-    def _exchange(self, messages: Sequence[BusMessage], call: bytes, deadline_ms: int) -> OperationResult:
-        arrived: queue.SimpleQueue[BusMessage | None] = queue.SimpleQueue()
-        self._waiting[call] = arrived
+    def _exchange(self, ask: AskMessage, data: bytes) -> OperationResult:
         began_s = time.monotonic()
-        ends_s = began_s + deadline_ms / 1000 + LATE_S
-        taken, taken_s = False, None
-        collected = DataParts()
+        asking = Asking(ask, data, began_s, began_s + ask.deadline_ms / 1000)
+        arrived = self._waiting[ask.call] = queue.SimpleQueue()
+        taken_s: float | None = None
         try:
-            self._publish(messages, deadline_ms)
             while True:
                 now_s = time.monotonic()
-                wait_s = ends_s - now_s if taken else min(ASK_AGAIN_S, ends_s - now_s)
+                self._publish(asking.due(now_s), asking.expires_s - now_s)
+                late = now_s >= asking.expires_s
+                if late and now_s >= asking.expires_s + LATE_S:
+                    why = "no gateway answered" if taken_s is None else "the node did not answer in time"
+                    raise OperationFailed(AnswerCode.DEADLINE, why)
                 try:
-                    message = arrived.get(timeout=max(0.0, wait_s))
+                    message = arrived.get(timeout=LATE_S if late else asking.due_in_s(now_s))
                 except queue.Empty:
-                    message = None
-                if message is None:
-                    taken = False  # an answer may be lost
-                    left_ms = round((ends_s - LATE_S - time.monotonic()) * 1000)
-                    if left_ms <= 0:
-                        why = "no gateway answered" if taken_s is None else "the node did not answer in time"
-                        raise OperationFailed(AnswerCode.DEADLINE, why)
-                    self._publish(messages, left_ms)
                     continue
-                if isinstance(message, TakenMessage):
-                    taken, taken_s = True, taken_s if taken_s is not None else time.monotonic() - began_s
-                elif isinstance(message, PartMessage):
-                    collected.add("", message, now_s)
-                elif isinstance(message, DoneMessage):
-                    result = _result(message, collected, taken_s)
-                    if result is not None:
-                        return result
+                if message is None:
+                    asking.again()  # it or its answer may be lost
+                    continue
+                now_s = time.monotonic()
+                if taken_s is None and isinstance(message, TakenMessage):
+                    taken_s = now_s - began_s
+                done = asking.received(message, now_s)
+                if done is not None:
+                    return _result(done, taken_s)
         finally:
-            del self._waiting[call]
+            del self._waiting[ask.call]
 
-    def _publish(self, messages: Sequence[BusMessage], expiry_ms: int) -> None:
+    def _publish(self, messages: Sequence[BusMessage], left_s: float) -> None:
+        if not messages:
+            return
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
-        properties.MessageExpiryInterval = -(-expiry_ms // 1000)
+        properties.MessageExpiryInterval = math.ceil(left_s)
         for message in messages:
             topic = f"{self._base}/request/{self._settings.client}"
             self._client.publish(topic, encode(message), qos=1, properties=properties)
@@ -265,9 +250,8 @@ def _send_at_once(_client: Client, _data: object, opened: object) -> None:
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _result(message: DoneMessage, collected: DataParts, taken_s: float | None) -> OperationResult | None:
-    """Return how a call ended; None: its parts are not complete, so it is asked again."""
-    if isinstance(message.data, str):
-        raise OperationFailed(message.code, message.data)
-    data = message.data if message.data is not None else collected.take("", message.call)
-    return OperationResult(data, message.node, message.microseconds, taken_s) if data is not None else None
+def _result(done: DoneMessage, taken_s: float | None) -> OperationResult:
+    """Return how a call ended."""
+    if not isinstance(done.data, bytes):
+        raise OperationFailed(done.code, str(done.data))
+    return OperationResult(done.data, done.node, done.microseconds, taken_s)

@@ -10,8 +10,10 @@ from reconciler.model import Device, Labels, Selector, SelectorExpression, Selec
 Matcher = Callable[[Device], bool]
 
 
-def matcher(selector: Selector) -> Matcher:
-    """Compile a selector for many devices. Names of devices and types cost one set lookup each."""
+def matcher(selector: Selector | None) -> Matcher:
+    """Compile a selector for many devices; None matches none. Names of devices and types cost one set lookup each."""
+    if selector is None:
+        return lambda _device: False
     devices = frozenset(selector.devices)
     types = frozenset(selector.types)
     pairs = tuple(selector.match_labels.items())

@@ -7,7 +7,7 @@ import struct
 import time
 from collections.abc import Callable, Mapping
 
-from reconciler.bus.advertised import AdvertisedOperation, inspect_document
+from reconciler.bus.advertised import advertised, inspect_document
 from reconciler.bus.local_storage import ItemStore, StorageFull, StorageUnusable
 from reconciler.bus.node import Invocation, OfferedOperation, OperationNode, Perform
 from reconciler.model import Bucket, ValueDescriptor, ValueElement
@@ -24,9 +24,10 @@ def inspect_operation(node: OperationNode) -> dict[str, OfferedOperation]:
     """Return the operation that describes the node."""
 
     async def inspect(_: Invocation) -> bytes:
-        here = [_advertised(each) for each in node.capabilities]
+        here = [advertised(each) for each in node.capabilities]
         names = {each.operation for each in here}
-        return inspect_document(node.name, [*here, *(each for each in node.elsewhere if each.operation not in names)])
+        elsewhere = [each for each in node.elsewhere if each.operation not in names]
+        return inspect_document(node.name, [*here, *elsewhere], node.load)
 
     return {INSPECT: OfferedOperation(inspect_capability(node.name), inspect)}
 
@@ -115,14 +116,3 @@ def _within(number: int) -> int:
 
 def _values(name: str, dtype: ValueElement, *shape: int | None) -> DataDescriptor:
     return DataDescriptor((ValueDescriptor(name=name, dtype=dtype, shape=shape),))
-
-
-def _advertised(capability: Capability) -> AdvertisedOperation:
-    return AdvertisedOperation(
-        capability.operation,
-        capability.node,
-        capability.inputs,
-        capability.outputs,
-        capability.provider,
-        capability.idempotent,
-    )

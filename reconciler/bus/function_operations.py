@@ -74,6 +74,7 @@ def function_capability(function: Function, node: str) -> Capability:
         DataDescriptor(function.outputs, function.task),
         f"{function.name} {function.version}",
         function.idempotent,
+        near=function.placement.near,
     )
 
 
@@ -108,7 +109,13 @@ class FunctionOperations:
             self._ended(function, None)
             return result
 
-        return OfferedOperation(function_capability(function, self._node.name), perform, self._queue.load)
+        reads = [need.bucket for need in function.needs.storage if need.access is BucketAccess.READ]
+        store = self._store
+
+        def has_data() -> bool:
+            return store is not None and any(store.fullness(bucket)[0] for bucket in reads)
+
+        return OfferedOperation(function_capability(function, self._node.name), perform, self._queue.load, has_data)
 
     async def _run(self, loaded: LoadedFunction, asked: Invocation, host: _Host) -> bytes:
         if asked.depth:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from reconciler.bus.advertised import AdvertisedOperation
+from reconciler.bus.advertised import AdvertisedOperation, capability_of
 from reconciler.operations.codes import AnswerCode, OperationFailed
 from reconciler.operations.descriptors import digest, size_mismatch
 from reconciler.operations.limits import DATA_BYTES_MAX, NESTING_MAX
@@ -30,9 +30,11 @@ class Invocation:
     data: bytes
     caller: str  # a client or, for an operation that a function calls, that function
     call: bytes
-    expires_s: float  # of the clock `time.monotonic`
+    expires_s: float  # of the clock of the event loop
     depth: int = 0  # how many functions wait for it
 
+
+_NO_OTHERS: Mapping[str, NodeLoad] = MappingProxyType({})
 
 Perform = Callable[[Invocation], Awaitable[bytes]]
 
@@ -44,6 +46,7 @@ class OfferedOperation:
     capability: Capability
     perform: Perform
     load: Callable[[], NodeLoad] = NodeLoad  # a load of 0 for what is done at once
+    has_data: Callable[[], bool] = bool  # whether what it reads is stored here now
 
 
 class OperationNode:
@@ -61,8 +64,11 @@ class OperationNode:
 
     @property
     def capabilities(self) -> tuple[Capability, ...]:
-        """Return what the node offers."""
-        return tuple(each.capability for each in self._offered.values())
+        """Return what the node offers, and whether it has the data for it now."""
+        return tuple(
+            replace(each.capability, has_data=True) if each.has_data() else each.capability
+            for each in self._offered.values()
+        )
 
     def offer(self, offered: Mapping[str, OfferedOperation]) -> None:
         """Offer exactly these operations, by their names."""
@@ -72,15 +78,30 @@ class OperationNode:
         """Pass on what this node can't do to these servers, in this order."""
         self.server = Server(self.name, tuple(servers))
 
-    def resolve(self, request: OperationRequest, now_s: float) -> Resolution:
-        """Decide whether this node takes a request, or passes it on."""
-        return self._resolved(request, self.server, now_s)
+    @property
+    def load(self) -> NodeLoad:
+        """Return how soon a function of this node would be done."""
+        functions = (each.load() for each in self._offered.values() if not each.capability.built_in)
+        return next(functions, NodeLoad())
 
-    def _resolved(self, request: OperationRequest, server: Server, now_s: float) -> Resolution:
+    def resolve(self, request: OperationRequest, now_s: float, others: Mapping[str, NodeLoad]) -> Resolution:
+        """Decide whether this node takes a request, or passes it on to others, of which some have a load."""
+        elsewhere = [capability_of(each) for each in self.elsewhere if each.operation == request.operation]
+        return self._resolved(request, self.server, now_s, elsewhere, others)
+
+    def _resolved(
+        self,
+        request: OperationRequest,
+        server: Server,
+        now_s: float,
+        elsewhere: Sequence[Capability] = (),
+        others: Mapping[str, NodeLoad] = _NO_OTHERS,
+    ) -> Resolution:
         offered = self._offered.get(request.operation)
-        known = (offered.capability,) if offered is not None else ()
-        loads = {self.name: offered.load()} if offered is not None else {}
-        return resolve(request, known, loads, server, now_s)
+        if offered is None:
+            return resolve(request, elsewhere, others, server, now_s)
+        own = replace(offered.capability, has_data=offered.capability.has_data or offered.has_data())
+        return resolve(request, (own, *elsewhere), {**others, self.name: offered.load()}, server, now_s)
 
     def offered(self, operation: str) -> OfferedOperation:
         """Return an operation that has just taken a request: it ends with what it began with, even if Git changes."""
@@ -90,7 +111,7 @@ class OperationNode:
     async def perform(offered: OfferedOperation, invocation: Invocation) -> bytes:
         """Perform an operation that took a request; the result has the size that its outputs give it."""
         try:
-            async with asyncio.timeout_at(_loop_time(invocation.expires_s)):
+            async with asyncio.timeout_at(invocation.expires_s):
                 result = await offered.perform(invocation)
         except TimeoutError as late:
             raise OperationFailed(AnswerCode.DEADLINE, "the deadline passed before the work was done") from late
@@ -109,12 +130,8 @@ class OperationNode:
         offered = self._offered.get(operation)
         descriptor = digest(offered.capability.inputs) if offered is not None else b""
         request = OperationRequest(operation, descriptor, len(inner.data), inner.expires_s)
-        resolved = self._resolved(request, Server(self.name), time.monotonic())  # functions call their own node
+        here = Server(self.name)  # functions call their own node
+        resolved = self._resolved(request, here, asyncio.get_running_loop().time())
         if isinstance(resolved, Refuse) and resolved.code is not AnswerCode.BUSY:  # it has a place already
             raise OperationFailed(resolved.code, resolved.why)
         return await self.perform(self._offered[operation], inner)
-
-
-def _loop_time(expires_s: float) -> float:
-    """Return a time of `time.monotonic` as one of the loop, whose clock a test may have replaced."""
-    return asyncio.get_running_loop().time() + expires_s - time.monotonic()

@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from reconciler.bus.begun_calls import BegunCalls
 from reconciler.bus.data_parts import DataParts
-from reconciler.bus.forwarded_requests import ForwardedRequest, ForwardedRequests, forwarded_call
+from reconciler.bus.forwarded_requests import ForwardedRequest, ForwardedRequests, ServerSilent, forwarded_call
 from reconciler.bus.local_storage import StorageUnusable
 from reconciler.bus.messages import AskMessage, DoneMessage, PartMessage, TakenMessage, encode, parse, parts
 from reconciler.bus.node import Invocation, OfferedOperation, OperationNode
@@ -37,6 +38,7 @@ class RequestStatistics:
     refused: int = 0  # before anything was dispatched
     dispatched: int = 0
     forwarded: int = 0  # to another gateway
+    moved: int = 0  # to the next gateway, because one did not answer
     failed: int = 0  # after they were dispatched or forwarded
     malformed: int = 0
 
@@ -46,18 +48,19 @@ class RequestServer:
 
     def __init__(self, node: OperationNode, send: Send, others: ForwardedRequests | None = None) -> None:
         self.statistics = RequestStatistics()
+        self.begun: BegunCalls | None = None  # None: what has begun is forgotten when the process ends
         self._others = others if others is not None else ForwardedRequests(send)
         self._node = node
         self._send = send
         self._parts = DataParts()
         self._calls: RecentCalls[Key, list[bytes]] = RecentCalls()
-        self._copies: Counter[Key] = Counter()  # of running calls that have to be answered too
         self._running: dict[Key, asyncio.Task[None]] = {}
+        self._taken_by: dict[Key, str] = {}  # the nodes that have running calls
         self._of_client: Counter[str] = Counter()
 
     def received(self, client: str, payload: bytes) -> None:
         """Take in a message of a client."""
-        now_s = time.monotonic()
+        now_s = asyncio.get_running_loop().time()
         try:
             message = parse(payload)
         except Malformed:
@@ -96,7 +99,7 @@ class RequestServer:
             return
         expires_s = now_s + ask.deadline_ms / 1000
         request = OperationRequest(ask.operation, ask.descriptor, len(data), expires_s, ask.path)
-        resolved = self._node.resolve(request, now_s)
+        resolved = self._node.resolve(request, now_s, self._others.loads.loads(self._others.silent))
         if isinstance(resolved, Refuse):
             self.statistics.refused += 1
             refused = DoneMessage(ask.call, resolved.code, self._node.name, 0, resolved.why)
@@ -106,10 +109,11 @@ class RequestServer:
         asked = Invocation(data, client, ask.call, expires_s)
         if isinstance(resolved, Forward):
             self.statistics.forwarded += 1
-            work: Work = partial(self._pass_on, key, ask, asked)
+            own = self._node.offered(ask.operation) if self._node.name in resolved.servers else None
+            work: Work = partial(self._pass_on, resolved, key, ask, asked, own)
         else:
             self.statistics.dispatched += 1
-            self._send(client, encode(TakenMessage(ask.call, self._node.name)))
+            self._taken(key, self._node.name)
             work = partial(self._perform, ask, self._node.offered(ask.operation), asked)
         self._running[key] = asyncio.create_task(
             self._answered(key, ask, work, now_s), name=f"operation {ask.operation}"
@@ -118,7 +122,7 @@ class RequestServer:
     def _repeated(self, client: str, ask: AskMessage, state: CallState, kept: list[bytes] | None, now_s: float) -> None:
         self.statistics.repeated += 1
         if state is CallState.RUNNING:
-            self._copies[client, ask.call] += 1
+            self._send(client, encode(TakenMessage(ask.call, self._taken_by.get((client, ask.call), self._node.name))))
         elif state is CallState.ANSWERED and kept is not None:
             for message in kept:
                 self._send(client, message)
@@ -137,38 +141,49 @@ class RequestServer:
             done = DoneMessage(ask.call, AnswerCode.STORAGE_FULL, self._node.name, 0, str(unusable))
         finally:
             del self._running[key]
+            self._taken_by.pop(key, None)
             self._of_client[key[0]] -= 1
         self.statistics.failed += done.code is not AnswerCode.DONE
         self._finish(key, self._done(done, began_s))
 
     async def _perform(self, ask: AskMessage, offered: OfferedOperation, asked: Invocation) -> DoneMessage:
+        begun = self.begun if not offered.capability.idempotent else None
+        if begun is not None and not begun.begin(asked.caller, asked.call, time.time()):
+            raise OperationFailed(AnswerCode.ANSWER_DROPPED, "it began before the gateway restarted, and may have run")
         result = await self._node.perform(offered, asked)
         return DoneMessage(ask.call, AnswerCode.DONE, self._node.name, 0, result)
 
-    async def _pass_on(self, key: Key, ask: AskMessage, asked: Invocation) -> DoneMessage:
-        """Ask other gateways in their order, until one does not say that it can't."""
-        path = (*ask.path, self._node.name)
-        call = forwarded_call(*key)
-        refusal: DoneMessage | None = None
-        for server in self._node.server.forward:
-            if server in path:
+    async def _pass_on(
+        self, resolved: Forward, key: Key, ask: AskMessage, asked: Invocation, own: OfferedOperation | None
+    ) -> DoneMessage:
+        """Ask gateways in their order, until one does not say that it can't."""
+        passed = replace(ask, call=forwarded_call(*key), path=resolved.path)
+        answer: DoneMessage | None = None
+        for place, server in enumerate(resolved.servers):
+            last = place + 1 == len(resolved.servers)
+            if server == self._node.name and own is not None:
+                self._taken(key, server)
+                return await self._perform(ask, own, asked)
+            may_move = resolved.idempotent and not last
+            request = ForwardedRequest(server, passed, asked.data, asked.expires_s, may_move)
+            try:
+                answer = await self._others.perform(request, lambda node: self._taken(key, node))
+            except ServerSilent:
+                self.statistics.moved += 1
                 continue
-            passed = replace(ask, path=path)
-            request = ForwardedRequest(server, call, passed, asked.data, asked.expires_s)
-            done = await self._others.perform(request, lambda node: self._taken(key, node))
-            if done.code not in PASSED_ON:
-                return replace(done, call=ask.call)
-            refusal = replace(done, call=ask.call)
-        if refusal is None:
+            if answer.code not in PASSED_ON and not (resolved.movable and answer.code is AnswerCode.BUSY):
+                break
+        if answer is None:
             raise OperationFailed(AnswerCode.NO_SUCH_OPERATION, f"no node has the operation {ask.operation}")
-        return refusal
+        return replace(answer, call=ask.call)
 
     def _taken(self, key: Key, node: str) -> None:
+        self._taken_by[key] = node
         self._send(key[0], encode(TakenMessage(key[1], node)))
 
     def _done(self, done: DoneMessage, began_s: float) -> list[bytes]:
         """Return an answer as this gateway sends it."""
-        microseconds = min((1 << 32) - 1, int((time.monotonic() - began_s) * 1e6))
+        microseconds = min((1 << 32) - 1, int((asyncio.get_running_loop().time() - began_s) * 1e6))
         if isinstance(done.data, bytes):
             before = parts(done.call, done.data)
             data: bytes | str | None = None if before else done.data
@@ -178,9 +193,8 @@ class RequestServer:
 
     def _finish(self, key: Key, answer: list[bytes]) -> None:
         self._calls.end(key, answer, sum(map(len, answer)))
-        for _ in range(1 + self._copies.pop(key, 0)):
-            for message in answer:
-                self._send(key[0], message)
+        for message in answer:
+            self._send(key[0], message)
 
     def _refuse(self, client: str, ask: AskMessage, code: AnswerCode, why: str, now_s: float) -> None:
         self.statistics.refused += 1

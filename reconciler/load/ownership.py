@@ -44,8 +44,10 @@ class SelectorIndex:
             groups[id(device.labels), device.type].append(name)
         self._groups = list(groups.values())
 
-    def select(self, selector: Selector) -> list[DeviceId]:
-        """Return the devices that a selector matches."""
+    def select(self, selector: Selector | None) -> list[DeviceId]:
+        """Return the devices that a selector matches; without one, none."""
+        if selector is None:
+            return []
         matches = matcher(selector)
         if selector.devices:
             named = [self._by_name[name] for name in selector.devices if name in self._by_name]
@@ -71,7 +73,9 @@ def _gateways(
     contested: list[RepositoryProblem] = []
     for name, gateway in documents.gateways.items():
         found = index.select(gateway.selector)
-        if not found:
+        if gateway.selector is None:
+            yield from _without_selector(documents.origin("Gateway", name), gateway)
+        elif not found:
             yield from _empty_selector(documents, documents.origin("Gateway", name), ("spec", "selector"))
         for device in _claim(served, found, name):
             message = f"the device is served by two gateways: `{served[device]}` and `{name}`"
@@ -80,6 +84,12 @@ def _gateways(
                 RepositoryProblem(origin, NAME, Rule.SEVERAL_GATEWAYS, message, "narrow one of the selectors")
             )
     yield from cap_alike(contested)
+
+
+def _without_selector(origin: Origin, gateway: Gateway) -> Iterator[RepositoryProblem]:
+    if gateway.node is None:
+        message = "a gateway without `selector` serves no devices, and without `node` it does nothing"
+        yield RepositoryProblem(origin, ("spec",), Rule.CONFLICTING_VALUES, message, "add `selector` or `node`")
 
 
 def _claim(owners: dict[DeviceId, Owner], found: list[DeviceId], name: Owner) -> list[DeviceId]:

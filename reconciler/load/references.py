@@ -80,7 +80,8 @@ def _types(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
 def _gateways(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
     for name, gateway in documents.gateways.items():
         origin = documents.origin("Gateway", name)
-        yield from _selector(DocumentReference(documents, origin, ("spec", "selector")), gateway.selector)
+        if gateway.selector is not None:
+            yield from _selector(DocumentReference(documents, origin, ("spec", "selector")), gateway.selector)
         yield from _windows(origin, ("spec", "windows"), gateway.windows)
         lines = gateway.links.serial if gateway.links else ()
         ports = [line.port for line in lines]

@@ -105,7 +105,7 @@ class Gateway:
     """A gateway: the devices that it serves, its links and its limits."""
 
     name: GatewayId
-    selector: Selector
+    selector: Selector | None = None  # None: it serves no devices, and is only a node
     labels: Labels = field(default_factory=dict)
     windows: tuple[MaintenanceWindow, ...] = ()
     limits: GatewayLimits = GatewayLimits()

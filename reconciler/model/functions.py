@@ -105,12 +105,21 @@ class NodeSelector:
     match_labels: Labels = field(default_factory=dict)
 
 
+class Near(StrEnum):
+    """Which of the gateways that run a function gets a call first."""
+
+    DATA = "data"  # the one with the stored data that it reads
+    CALLER = "caller"  # the one with the shortest way
+    LEAST_LOADED = "least-loaded"  # the one that would be done first
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionPlacement:
     """Which gateways run a function."""
 
     nodes: NodeSelector = NodeSelector()
     replicas: int = 1
+    near: Near = Near.CALLER
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +177,18 @@ class LocalStorage:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposedChanges:
+    """Whose wishes for changes of the fleet a gateway proposes."""
+
+    clients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayNode:
     """What a gateway offers as a node."""
 
     functions: FunctionRuntimeLimits | None = None  # None: it runs none
     storage: LocalStorage | None = None  # None: it stores nothing
     forward: tuple[GatewayId, ...] = ()  # who is asked, in this order, for what no node here can do
+    drain: bool = False  # it gives up its functions
+    changes: ProposedChanges | None = None  # None: nobody may wish for changes

@@ -20,16 +20,18 @@ def holders(function: str, nodes: Iterable[str], replicas: int) -> tuple[str, ..
 def placement_of(
     functions: Mapping[FunctionId, Function], gateways: Mapping[GatewayId, Gateway]
 ) -> dict[FunctionId, tuple[GatewayId, ...]]:
-    """Return the gateways that run each function; those that are suspended run nowhere."""
-    return {name: _placed(each, () if each.suspend else eligible(each, gateways)) for name, each in functions.items()}
+    """Return the gateways that run each function, none of which drains; suspended functions run nowhere."""
+    return {name: _placed(each, gateways) for name, each in functions.items()}
 
 
-def _placed(function: Function, nodes: Iterable[GatewayId]) -> tuple[GatewayId, ...]:
-    return tuple(map(GatewayId, holders(function.name, nodes, function.placement.replicas)))
+def _placed(function: Function, gateways: Mapping[GatewayId, Gateway]) -> tuple[GatewayId, ...]:
+    names = () if function.suspend else eligible(function, gateways)
+    stay = [name for name in names if (node := gateways[name].node) is not None and not node.drain]
+    return tuple(map(GatewayId, holders(function.name, stay, function.placement.replicas)))
 
 
 def eligible(function: Function, gateways: Mapping[GatewayId, Gateway]) -> tuple[GatewayId, ...]:
-    """Return the gateways that may run a function: they run functions, and have its labels."""
+    """Return the gateways that may run a function, also while they drain: they run functions, and have its labels."""
     wanted = function.placement.nodes.match_labels.items()
     return tuple(
         name

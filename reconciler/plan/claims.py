@@ -49,7 +49,7 @@ class Claims:
         # Loading gives devices with equal labels the same object. It is kept here, so that its id stays its own.
         self._by_labels: dict[tuple[int, TypeId], tuple[Labels, Claim]] = {}
         selectors = [*(rollout.selector for rollout in rollouts), *(gateway.selector for gateway in gateways)]
-        self._names_devices = any(selector.devices for selector in selectors)
+        self._names_devices = any(selector is not None and selector.devices for selector in selectors)
         # Two commits with the same scope claim every device alike.
         self.scope = (
             tuple((rollout.name, rollout.selector) for rollout in rollouts),

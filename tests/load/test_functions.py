@@ -11,6 +11,7 @@ import pytest
 from reconciler.load import Problem
 from reconciler.model import BucketAccess, FunctionId, GatewayId, ValueElement
 from reconciler.operations.placement import placement_of
+from reconciler.plan.claims import Claims
 from tests.load.repo import Repo
 
 MODULE = b"(module)"
@@ -114,10 +115,8 @@ def test_two_functions_are_not_the_same_operation(repo: Repo) -> None:
 
 def test_a_gateway_forwards_to_others_that_are_nodes(repo: Repo) -> None:
     node = "  node: {storage: {buckets: [{name: other, descriptor: {dtype: int8, shape: []}}]}}\n"
-    repo.append(
-        "gateways.yaml",
-        repo.document("Gateway", "cloud", f"spec:\n  selector: {{matchLabels: {{site: none}}}}\n{node}"),
-    )
+    cloud = f"spec:\n  limits: {{transfers: 1}}\n{node}"
+    repo.append("gateways.yaml", repo.document("Gateway", "cloud", cloud))
     repo.replace("gateways.yaml", "  node:\n    functions", "  node:\n    forward: [cloud]\n    functions")
     desired = repo.load().desired
     assert desired is not None
@@ -132,7 +131,7 @@ def test_a_gateway_forwards_to_others_that_are_nodes(repo: Repo) -> None:
     assert only_error("[cloud]", "[clouds]").hint == "did you mean `cloud`?"
     assert only_error("[clouds]", "[hall]").message == "a gateway can't ask itself"
     repo.replace("gateways.yaml", "[hall]", "[cloud]")
-    assert only_error(node, "").message == "the gateway `cloud` has no `node`"
+    assert only_error(node, "  selector: {matchLabels: {site: none}}\n").message == "the gateway `cloud` has no `node`"
 
 
 def test_a_node_needs_a_broker_and_different_buckets(repo: Repo) -> None:
@@ -144,3 +143,40 @@ def test_a_node_needs_a_broker_and_different_buckets(repo: Repo) -> None:
     bucket = "{name: vibration, descriptor: {dtype: int16, shape: [null, 3]}}"
     repo.replace("gateways.yaml", bucket, f"{bucket}, {bucket}")
     assert repo.only().message == "duplicate bucket `vibration`"
+
+
+def test_a_gateway_without_a_selector_is_only_a_node(repo: Repo) -> None:
+    repo.write("devices.yaml", repo.device("pump-1"))
+    cloud = "spec:\n  node: {storage: {buckets: [{name: other, descriptor: {dtype: int8, shape: []}}]}}\n"
+    repo.append("gateways.yaml", repo.document("Gateway", "cloud", cloud))
+    loaded = repo.load()
+    assert not loaded.problems
+    desired = loaded.desired
+    assert desired is not None
+    assert desired.gateways[GatewayId("cloud")].selector is None
+    claims = Claims(desired)
+    assert {claims.of(device).gateway for device in desired.devices.values()} == {"hall"}
+    repo.replace("gateways.yaml", cloud, "spec: {limits: {transfers: 1}}\n")
+    assert "without `node` it does nothing" in repo.only().message
+
+
+def test_a_gateway_that_drains_gives_its_functions_to_others(repo: Repo) -> None:
+    repo.append("gateways.yaml", repo.document("Gateway", "yard", f"spec:\n{NODE}", "tier: edge"))
+    (first,) = placed(repo)
+    other = "yard" if first == "hall" else "hall"
+    drain(repo, first)
+    assert placed(repo) == (other,)
+    drain(repo, other)
+    assert placed(repo) == ()
+    assert not repo.load().problems  # a person may want that: the function has the condition `NoNode`
+
+
+def drain(repo: Repo, name: str) -> None:
+    begin = "  selector: {}\n  node:\n" if name == "hall" else "spec:\n  node:\n"
+    repo.replace("gateways.yaml", begin, f"{begin}    drain: true\n")
+
+
+def placed(repo: Repo) -> tuple[str, ...]:
+    desired = repo.load().desired
+    assert desired is not None
+    return placement_of(desired.functions, desired.gateways)[FunctionId("rms")]

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from reconciler.bus.begun_calls import CALLS_FILE, BegunCalls
 from reconciler.bus.built_in import bucket_operations, inspect_operation
 from reconciler.bus.function_operations import (
     FunctionOperations,
@@ -55,6 +56,7 @@ class NodeOffer:
     def __init__(self, node: OperationNode, folder: Path, read: ReadFile, changed: Callable[[], None]) -> None:
         self._node, self._folder, self._read, self._changed = node, folder, read, changed
         self._store: ItemStore | None = None
+        self.begun: BegunCalls | None = None
         self._runtime: _Runtime | None = None
         self._buckets: tuple[str, ...] = ()
         self._modules: set[str] = set()  # of the functions that are offered
@@ -89,6 +91,7 @@ class NodeOffer:
     async def apply(self, wanted: WantedNode) -> None:
         """Offer what is wanted. Calls in progress end with what they began with."""
         self.trouble = None
+        self._open_calls()
         self._configure_storage(wanted.node.storage)
         offered = inspect_operation(self._node)
         buckets = wanted.node.storage.buckets if wanted.node.storage is not None else ()
@@ -114,7 +117,18 @@ class NodeOffer:
         if self._store is not None:
             self._store.close()
             self._store = None
+        if self.begun is not None:
+            self.begun.close()
+            self.begun = None
         self._reports, self._buckets, self.trouble = {}, (), None
+
+    def _open_calls(self) -> None:
+        """Open the file of calls that have begun; without it, a call may run again after a restart."""
+        try:
+            if self.begun is None:
+                self.begun = BegunCalls(self._folder / CALLS_FILE)
+        except StorageUnusable as unusable:
+            self.trouble = (unusable.reason, str(unusable))
 
     def _configure_storage(self, storage: LocalStorage | None) -> None:
         """Open the local storage when Git wants one; what is in it stays when Git no longer does."""

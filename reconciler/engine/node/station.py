@@ -160,6 +160,7 @@ class NodeStation:
             await self.stop()
             return
         await self.offer.apply(wanted)
+        self.server.begun = self.offer.begun
         self.node.forward_to(wanted.node.forward)
         self._ports.links.serve_requests(self.server.received, self._others.received)
 
