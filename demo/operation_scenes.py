@@ -47,7 +47,7 @@ def a_function_runs_away(context: OperationContext) -> None:
     failure = _failure(context, "features.runaway")
     context.require("its call fails", failure.code is AnswerCode.FUNCTION_FAILED)
     context.observe(f"{CLIENT} gets {failure}")
-    context.wait("its condition", lambda: context.function("runaway")["Serving"]["reason"] == "Failing")
+    context.wait("its condition", lambda: context.function("runaway")["Serving"]["reason"] == "OutOfFuel")
     context.observe(f"status of runaway: {context.function('runaway')['Ready']['message']}")
     context.require("rms still answers", context.client.call("features.rms", SAMPLES) == struct.pack("<3i", 3, 4, 4))
     context.observe("features.rms answers as before")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.bus.local_storage import ItemStore
 from reconciler.bus.node import Invocation, OfferedOperation, OperationNode
-from reconciler.functions.runtime import FunctionRuntime, LoadedFunction
+from reconciler.functions.runtime import FunctionRuntime, LoadedFunction, OutOfFuel
 from reconciler.model import BucketAccess, Function
 from reconciler.operations.codes import AnswerCode, OperationFailed
 from reconciler.operations.descriptors import DataDescriptor
@@ -50,15 +50,18 @@ class FunctionQueue:
         self.service_s += (seconds - self.service_s) / 8
 
 
+Failure = tuple[str, str]  # the reason of the condition `Serving`, and the message
+
+
 @dataclass(slots=True)
 class FunctionTally:
     """How often a function was called, and how."""
 
     calls: int = 0
     failed: int = 0
-    failure: str | None = None  # why the last call failed; None: it did not
+    failure: Failure | None = None  # of the last call; None: it did not fail
 
-    def count(self, failure: str | None) -> None:
+    def count(self, failure: Failure | None) -> None:
         """Count a call."""
         self.calls += 1
         self.failed += failure is not None
@@ -78,7 +81,7 @@ def function_capability(function: Function, node: str) -> Capability:
     )
 
 
-OnEnd = Callable[[Function, str | None], None]  # a call has ended, and why it failed
+OnEnd = Callable[[Function, Failure | None], None]  # a call has ended, and why it failed
 
 
 class FunctionOperations:
@@ -104,7 +107,8 @@ class FunctionOperations:
             try:
                 result = await self._run(loaded, asked, host)
             except OperationFailed as failure:
-                self._ended(function, failure.why)
+                reason = "OutOfFuel" if isinstance(failure, OutOfFuel) else "Failing"
+                self._ended(function, (reason, f"the last call failed: {failure.why}"))
                 raise
             self._ended(function, None)
             return result
@@ -129,7 +133,7 @@ class FunctionOperations:
             self._queue.waiting -= 1
         return result
 
-    def _ended(self, function: Function, failure: str | None) -> None:
+    def _ended(self, function: Function, failure: Failure | None) -> None:
         if self._on_end is not None:
             self._on_end(function, failure)
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,12 +90,14 @@ class ItemStore(DatabaseWriter, ItemReader):
 
     unusable = StorageUnusable
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, changed: Callable[[], None] = lambda: None) -> None:
         try:
             opened = sqlite_file.open_database(path, _prepare)
         except (sqlite3.OperationalError, OSError) as error:
             raise StorageUnusable(f"{path}: {error}; check the folder's owner, permissions and free space") from error
         super().__init__(path, opened)
+        self.refused: dict[str, str] = {}  # by bucket: why its last item was refused
+        self._changed = changed  # called when that changes
         self._limit = 0
         self._buckets: Mapping[str, Bucket] = {}
         self._sizes: dict[str, tuple[int, int]] = {}  # items and bytes of each bucket
@@ -105,6 +107,7 @@ class ItemStore(DatabaseWriter, ItemReader):
     def configure(self, storage: LocalStorage) -> None:
         """Take over what Git wants. Items of buckets that it no longer has are deleted."""
         self._limit = storage.bytes
+        self.refused.clear()
         self._buckets = {bucket.name: bucket for bucket in storage.buckets}
         for gone in self._sizes.keys() - self._buckets.keys():
             self._write("DELETE FROM item WHERE bucket = ?", (gone,))
@@ -120,7 +123,12 @@ class ItemStore(DatabaseWriter, ItemReader):
         others = sum(size for name, (_, size) in self._sizes.items() if name != bucket)
         allowed = min(keep.bytes, self._limit - others)
         if len(data) > allowed:
-            raise StorageFull(f"{len(data)} bytes do not fit into the {max(0, allowed)} that the bucket may have")
+            why = f"{len(data)} bytes do not fit into the {max(0, allowed)} that the bucket may have"
+            if self.refused.setdefault(bucket, why) is why:
+                self._changed()
+            raise StorageFull(why)
+        if self.refused.pop(bucket, None) is not None:
+            self._changed()
         with self.transaction():
             self._thin(bucket, now - keep.age_s, keep.items - 1, allowed - len(data))
             made = self._db.execute(

@@ -387,6 +387,7 @@ class Engine:
             self.node.uplinks,
             self.node.pending,
             state.scope.desired.fleet.cohort_label if state is not None else None,
+            self.node.storage_refusals,
         )
         self.expiries = gateway.expiries
         now = self._ports.clock.now()

@@ -67,6 +67,10 @@ class CompileRefused(Exception):
         self.reason = reason
 
 
+class OutOfFuel(OperationFailed):
+    """A call has used up its fuel."""
+
+
 class _ProcessEnded(Exception):
     """The process ended in the middle of an exchange."""
 
@@ -150,7 +154,8 @@ class FunctionRuntime:
             await self._end()  # nobody would read its answer
             raise
         if "failed" in answer:
-            raise OperationFailed(AnswerCode.FUNCTION_FAILED, answer["failed"])
+            kind = OutOfFuel if answer["out_of_fuel"] else OperationFailed
+            raise kind(AnswerCode.FUNCTION_FAILED, answer["failed"])
         return blobs[0]
 
     async def _restored(self, module: str) -> None:

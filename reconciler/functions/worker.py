@@ -57,7 +57,8 @@ class FunctionWorker:
         except self._rules.ModuleRejected as rejected:
             self._end({"rejected": rejected.rejection.value, "why": str(rejected)})
         except Exception as error:  # noqa: BLE001 - whatever a module does is its own failure
-            self._end({"failed": _explained(self._wasmtime, error)})
+            fuel = isinstance(error, self._wasmtime.Trap) and error.trap_code == self._wasmtime.TrapCode.OUT_OF_FUEL
+            self._end({"failed": _explained(self._wasmtime, error), "out_of_fuel": fuel})
         else:
             self._end({}, made)
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from reconciler.errors import Invalid
-from reconciler.model import FunctionId, Version
+from reconciler.model import FunctionId, GatewayId, Version
 from reconciler.report.conditions import Condition, Conditions, Status, carry_over, ready
 from reconciler.report.device_status import PassStamp
 from reconciler.report.figured_file import FiguredFile, figured_file, read_figured_file
 
 KIND = "FunctionStatus"
-PRIORITY = ("Compiled", "Serving")
+PRIORITY = ("Placed", "Compiled", "Serving")
 
 
 class InvalidFunctionStatus(Invalid):
@@ -36,11 +36,13 @@ class FunctionFigures:
 
 @dataclass(frozen=True, slots=True)
 class FunctionReport:
-    """What a pass knows of a function that this gateway holds."""
+    """What a pass knows of a function that this gateway holds, or could hold."""
 
     figures: FunctionFigures
+    holders: tuple[GatewayId, ...]  # the gateways that hold it
+    replicas: int = 1  # how many should
     refused: tuple[str, str] | None = None  # the reason and the message, if it can't run
-    failure: str | None = None  # why the last call failed
+    failure: tuple[str, str] | None = None  # likewise, if the last call failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +82,23 @@ Part = tuple[Status, str, str]
 
 
 def _parts(report: FunctionReport) -> tuple[tuple[str, Part], ...]:
+    if not report.holders:
+        nowhere = (Status.FALSE, "NoNode", "all gateways with its labels drain")
+        idle = (Status.UNKNOWN, "NotPlaced", "No gateway holds the function.")
+        return ("Placed", nowhere), ("Compiled", idle), ("Serving", idle)
+    names = ", ".join(report.holders)
+    placed = (Status.TRUE, "Placed", f"{len(report.holders)} of {report.replicas} replicas: {names}.")
+    return ("Placed", placed), *_parts_of_held(report)
+
+
+def _parts_of_held(report: FunctionReport) -> tuple[tuple[str, Part], ...]:
     if report.refused is not None:
         reason, message = report.refused
         idle = (Status.UNKNOWN, "NotCompiled", "The function does not run.")
         return ("Compiled", (Status.FALSE, reason, message)), ("Serving", idle)
     compiled = (Status.TRUE, "Compiled", f"The module of version {report.figures.version} compiles.")
     if report.failure is not None:
-        return ("Compiled", compiled), ("Serving", (Status.FALSE, "Failing", f"the last call failed: {report.failure}"))
+        return ("Compiled", compiled), ("Serving", (Status.FALSE, *report.failure))
     return ("Compiled", compiled), ("Serving", (Status.TRUE, "Serving", "The last call, if any, ended well."))
 
 

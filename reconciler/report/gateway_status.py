@@ -11,7 +11,7 @@ from reconciler.report.device_status import PassStamp
 from reconciler.report.expiry import Expiry, expiry_condition
 
 PRIORITY = ("SourceReady", "Valid", "LinksUp")  # the others keep nothing from working
-OF_NODES = ("NodeServing", "UplinkUp")  # only a gateway that offers operations has them
+OF_NODES = ("NodeServing", "UplinkUp", "StorageWithin")  # only a gateway that offers operations has them
 NOT_ISOLATED = "this system allows no network namespaces, so a model under construction could reach the network"
 _MAX_NAMES = 5
 
@@ -50,6 +50,7 @@ class GatewayFacts:
     uplinks: Mapping[str, bool] = field(default_factory=dict)  # whether the gateways answer that this one asks
     node_pending: bool = False  # that is not known yet, and its condition stays
     cohort_label: str | None = None  # that the fleet declares
+    storage_refusals: Mapping[str, str] | None = None  # by bucket: why its last item was refused; None: no buckets
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,10 @@ def _of_node(facts: GatewayFacts) -> Iterator[tuple[str, str | None, str, str]]:
         yield "UplinkUp", f"{silent}: no answer over the bridge of the broker", "UplinkDown", ""
     elif facts.uplinks:
         yield "UplinkUp", None, "UplinkUp", "The gateways answer that are asked."
+    if facts.storage_refusals is not None:
+        refused = _joined([f"bucket {name}: {why}" for name, why in sorted(facts.storage_refusals.items())])
+        reason = "StorageFull" if refused else "StorageWithin"
+        yield "StorageWithin", refused, reason, "Items fit into the local storage."
 
 
 def _joined(problems: Sequence[str]) -> str | None:

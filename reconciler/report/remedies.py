@@ -125,6 +125,7 @@ _GATEWAYS: Mapping[str, str] = {
     "RequestsRefused": "write the configuration of the broker again with tinyfleet pki broker-config",
     "UplinkDown": "check the line, the bridge in the log of the broker, and the other gateway",
     "StorageUnusable": "check owner, permissions and free space of the state folder",
+    "StorageFull": "raise bytes of node.storage, or keep less in the buckets",
     "ModuleUnreadable": "nothing: it is read again",
     "UnknownDevices": "add Device documents, or find out what reports on the link; tinyfleet status has the names",
 }
@@ -222,6 +223,9 @@ _FUNCTIONS: Mapping[str, str] = {
     "WasmInvalid": "compile the module again; the message has the error",
     "ImportRefused": "add what it imports to needs, or remove the import",
     "RuntimeMissing": "install the extra functions on the gateway",
+    "NoNode": "set drain: false on one of its gateways, or widen its placement",
+    "NotPlaced": "see Placed",
+    "OutOfFuel": "raise limits.fuel, or correct the function: it may loop with this data",
     "Failing": "call it with other data, or raise the limit that the message names",
     "NotCompiled": "see Compiled",
 }

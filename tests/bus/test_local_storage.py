@@ -65,3 +65,15 @@ def test_a_bucket_that_git_no_longer_has_is_deleted(tmp_path: Path) -> None:
     store.configure(LocalStorage((Bucket("a", ITEM),)))
     assert store.items("b", 0) == ()
     store.close()
+
+
+def test_a_refusal_is_known_until_the_bucket_takes_an_item(tmp_path: Path) -> None:
+    changes: list[dict[str, str]] = []
+    store = ItemStore(tmp_path / "storage.db", lambda: changes.append(dict(store.refused)))
+    store.configure(LocalStorage((Bucket("a", ITEM, Retention(bytes=4)),), 1000))
+    for number in range(2):
+        with pytest.raises(StorageFull):
+            put(store, b"12345", number)
+    put(store, b"1234", 3)
+    assert changes == [{"a": "5 bytes do not fit into the 4 that the bucket may have"}, {}]
+    store.close()

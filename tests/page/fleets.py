@@ -15,6 +15,7 @@ from reconciler.model import (
     DeviceId,
     Digest,
     FunctionId,
+    GatewayId,
     Hold,
     HoldReason,
     Install,
@@ -243,8 +244,13 @@ def functions() -> tuple[FunctionStatus, ...]:
     figures = FunctionFigures(FunctionId("rms"), "features.rms", Version("1.2.0"), 48_211, 3)
     loops = FunctionFigures(FunctionId("peaks"), "features.peaks", Version("0.9.0"), 12, 12)
     reports = (
-        (FunctionReport(figures), ago(days=3)),
-        (FunctionReport(loops, None, "it used up its fuel"), ago(hours=1)),
+        (FunctionReport(figures, (GatewayId("hall-north"),)), ago(days=3)),
+        (
+            FunctionReport(
+                loops, (GatewayId("hall-north"),), failure=("OutOfFuel", "the last call failed: it used up its fuel")
+            ),
+            ago(hours=1),
+        ),
     )
     return tuple(function_status(report, PassStamp(since, COMMIT), None) for report, since in reports)
 

@@ -185,7 +185,7 @@ def test_operations_show_their_calls_and_a_function_that_fails_needs_attention()
     fleet = rich()
     text = ask(fleet, "/").text
     assert "by rms 1.2.0" in text
-    assert re.search(r"Function peaks \S* ?Failing", text)
+    assert re.search(r"Function peaks \S* ?OutOfFuel", text)
     assert "the last call failed: it used up its fuel" in text
     newer = replace(fleet.functions[0].figures, calls=98_765)
     live = replace(live_state(), functions={newer.function: newer})

@@ -46,6 +46,10 @@ def test_a_node_has_conditions_of_its_own_which_stay_while_nothing_is_known() ->
     assert of_node(facts) == {"NodeServing": "NodeServing", "UplinkUp": "UplinkDown"}
     assert of_node(replace(facts, uplinks={"cloud": True})) == {"NodeServing": "NodeServing", "UplinkUp": "UplinkUp"}
     assert of_node(replace(facts, uplinks={})) == {"NodeServing": "NodeServing"}
+    stores = replace(facts, uplinks={}, storage_refusals={})
+    assert of_node(stores)["StorageWithin"] == "StorageWithin"
+    full = replace(stores, storage_refusals={"b": "9 bytes do not fit into the 2 that the bucket may have"})
+    assert of_node(full)["StorageWithin"] == "StorageFull"
     before = gateway_status(facts, PassStamp(LATER, "c2"), None)
     pending = GatewayFacts("hall", good, node_pending=True)
     assert of_node(pending, before) == of_node(facts)

@@ -98,10 +98,10 @@ def test_conditions_say_which_function_can_not_run_and_which_one_fails(node: Nod
         with pytest.raises(OperationFailed) as looped:
             client.call("features.loops", WINDOW, timeout_s=WITHIN_S)
         assert looped.value.code is AnswerCode.FUNCTION_FAILED
-        failing = node.wait_for_reason("functions/loops.yaml", "Serving", "Failing")
+        failing = node.wait_for_reason("functions/loops.yaml", "Serving", "OutOfFuel")
         assert "it used up its fuel" in failing["message"]
         assert client.call("features.rms", WINDOW) == RMS  # the others are not affected
-    assert "| loops 1.0.0 | features.loops | Failing |" in (node.world.status_file("README.md") or "")
+    assert "| loops 1.0.0 | features.loops | OutOfFuel |" in (node.world.status_file("README.md") or "")
 
 
 def test_items_outlive_the_daemon_and_a_bucket_keeps_what_git_says(node: NodeWorld) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from reconciler.bus.begun_calls import CALLS_FILE, BegunCalls
 from reconciler.bus.built_in import bucket_operations, inspect_operation
 from reconciler.bus.function_operations import (
+    Failure,
     FunctionOperations,
     FunctionQueue,
     FunctionTally,
@@ -20,7 +21,7 @@ from reconciler.bus.function_operations import (
 from reconciler.bus.local_storage import STORAGE_FILE, BucketFigures, ItemStore, StorageUnusable
 from reconciler.bus.node import OfferedOperation, OperationNode
 from reconciler.functions.runtime import CompileRefused, FunctionRuntime
-from reconciler.model import Commit, Function, FunctionId, GatewayNode, LocalStorage
+from reconciler.model import Commit, Function, FunctionId, GatewayId, GatewayNode, LocalStorage
 from reconciler.report.function_status import FunctionFigures, FunctionReport
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ class WantedNode:
     commit: Commit
     node: GatewayNode
     functions: tuple[Function, ...]  # those that it holds
+    placed_nowhere: tuple[Function, ...] = ()  # those that it would hold if it did not drain, and nobody else holds
+    holders: Mapping[FunctionId, tuple[GatewayId, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -136,7 +139,7 @@ class NodeOffer:
             return
         try:
             if self._store is None:
-                self._store = ItemStore(self._folder / STORAGE_FILE)
+                self._store = ItemStore(self._folder / STORAGE_FILE, self._changed)
             self._store.configure(storage)
         except StorageUnusable as unusable:
             self.trouble = (unusable.reason, str(unusable))
@@ -149,7 +152,7 @@ class NodeOffer:
         offered = {}
         modules = set()
         for function in wanted.functions:
-            report = FunctionReport(FunctionFigures(function.name, function.operation, function.version))
+            report = _report(function, wanted)
             if runtime is None:
                 reports[function.name] = replace(report, refused=("RuntimeMissing", MISSING_RUNTIME))
                 continue
@@ -162,6 +165,7 @@ class NodeOffer:
             reports[function.name] = report
             operations = FunctionOperations(self._node, runtime.process, runtime.queue, store, self._ended)
             offered[function.operation] = operations.offered(function)
+        reports |= {each.name: _report(each, wanted) for each in wanted.placed_nowhere}
         self._reports, self._modules = reports, modules
         self.tallies = {name: tally for name, tally in self.tallies.items() if name in reports}
         return offered
@@ -203,10 +207,26 @@ class NodeOffer:
         runtime.process.forget(self._modules)
         runtime.loaded = set(self._modules)
 
-    def _ended(self, function: Function, failure: str | None) -> None:
+    @property
+    def calls_in_progress(self) -> int:
+        """Return how many calls of functions run or wait, also of functions that are gone."""
+        return self._runtime.queue.waiting if self._runtime is not None else 0
+
+    @property
+    def storage_refusals(self) -> Mapping[str, str] | None:
+        """Return why the last item of a bucket was refused; None: there are no buckets."""
+        return dict(self._store.refused) if self._store is not None and self._buckets else None
+
+    def _ended(self, function: Function, failure: Failure | None) -> None:
         """Count a call that has ended."""
-        tally = self.tallies.setdefault(function.name, FunctionTally())
+        known = self._reports.get(function.name)
+        tally = self.tallies.setdefault(function.name, FunctionTally()) if known is not None else FunctionTally()
         before = tally.failure
         tally.count(failure)
-        if tally.failure != before:
+        if tally.failure != before or (known is None and not self.calls_in_progress):
             self._changed()
+
+
+def _report(function: Function, wanted: WantedNode) -> FunctionReport:
+    figures = FunctionFigures(function.name, function.operation, function.version)
+    return FunctionReport(figures, wanted.holders.get(function.name, ()), function.placement.replicas)

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,8 +25,8 @@ from reconciler.engine.links import Links
 from reconciler.engine.node.offer import NodeOffer, WantedNode
 from reconciler.engine.node.other_gateways import OtherGateways
 from reconciler.errors import FleetError, ResourcesExhausted, Transient
-from reconciler.model import Commit, Desired, GatewayId
-from reconciler.operations.placement import placement_of
+from reconciler.model import Commit, Desired, GatewayId, GatewayNode
+from reconciler.operations.placement import eligible, placement_of
 from reconciler.report.function_status import FunctionReport
 from reconciler.report.gateway_status import NodeState
 from reconciler.tree import REGULAR
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 RETRY_S = 2.0
 EXPIRE_EVERY_S = 60.0
 ENDING_S = 2.0  # how long calls in progress may take when the daemon stops
+DRAINED = NodeState(good=True, reason="Drained", message="No function runs: the gateway may be stopped.")
 GOOD = NodeState(good=True, reason="NodeServing", message="Clients can call the operations of this gateway.")
 
 
@@ -77,9 +78,7 @@ class NodeStation:
             return
         self._seen = desired
         node = desired.gateways[self._ports.name].node
-        held = placement_of(desired.functions, desired.gateways) if node is not None else {}
-        functions = tuple(desired.functions[name] for name, nodes in held.items() if self._ports.name in nodes)
-        self._wanted = WantedNode(desired.commit, node, functions) if node is not None else None
+        self._wanted = _wanted(desired, self._ports.name, node) if node is not None else None
         if _content(self._wanted) != _content(self._applied):
             self._changed.set()
 
@@ -102,7 +101,15 @@ class NodeStation:
         if refused is not None:
             message = f"the broker refuses the subscription to requests: {refused}"
             return NodeState(good=False, reason="RequestsRefused", message=message)
+        if self._applied is not None and self._applied.node.drain:
+            calls = self.offer.calls_in_progress
+            return replace(DRAINED, reason="Draining", message=f"{calls} calls of functions run.") if calls else DRAINED
         return GOOD
+
+    @property
+    def storage_refusals(self) -> Mapping[str, str] | None:
+        """Return why items of buckets were refused, by bucket; None: this gateway stores nothing."""
+        return self.offer.storage_refusals if self._applied is not None else None
 
     @property
     def uplinks(self) -> Mapping[str, bool]:
@@ -184,4 +191,18 @@ class NodeStation:
 
 def _content(wanted: WantedNode | None) -> object:
     """Return what has to change before anything is applied: not the commit alone."""
-    return (wanted.node, wanted.functions) if wanted is not None else None
+    return replace(wanted, commit=Commit("")) if wanted is not None else None
+
+
+def _wanted(desired: Desired, name: GatewayId, node: GatewayNode) -> WantedNode:
+    """Return what Git wants of a gateway."""
+    functions, gateways = desired.functions, desired.gateways
+    placed = placement_of(functions, gateways)
+    held = tuple(functions[each] for each, nodes in placed.items() if name in nodes)
+    nowhere = tuple(
+        functions[each]
+        for each, nodes in placed.items()
+        if not nodes and not functions[each].suspend and name in eligible(functions[each], gateways)
+    )
+    holders = {each.name: placed[each.name] for each in held}
+    return WantedNode(desired.commit, node, held, nowhere, holders)

@@ -157,3 +157,17 @@ def test_a_file_that_git_lacks_is_tried_again(tmp_path: Path) -> None:
         await site.until(lambda: site.broker.serves)
 
     run(tmp_path, test)
+
+
+def test_a_gateway_that_drains_gives_up_its_functions_and_says_so(tmp_path: Path) -> None:
+    async def test(site: StationSite) -> None:
+        site.station.watch(wanted(RUNS, RMS[0]))
+        await site.until(lambda: "features.rms" in site.operations)
+        site.station.watch(wanted(replace(RUNS, drain=True), RMS[0]))
+        await site.until(lambda: "features.rms" not in site.operations)
+        state = site.station.state
+        assert state is not None
+        assert (state.good, state.reason) == (True, "Drained")
+        assert [each.holders for each in site.station.reports] == [()]  # nobody else may run it
+
+    run(tmp_path, test)
