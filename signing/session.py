@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The session between a gateway and a device that runs the stage of a pipeline (docs/specs/stages.md sections 2 and 3).
+"""Sessions between a gateway and a device, for stages or for calls (docs/specs/stages.md sections 2 and 3).
 
 The gateway's key for the session is ephemeral, and signed by its delegated key. The device's is its Ed25519 key, in the
 form that X25519 uses.
@@ -20,6 +20,7 @@ from signing.identifiers import UUID_BYTES
 
 CONTEXT = b"tinyfleet/session/1"
 DIGEST16_BYTES = 16
+CALLS = bytes(DIGEST16_BYTES)  # in place of a pack: a session for calls (docs/specs/operations.md section 7)
 TAG_BYTES = 16
 _PRIME = 2**255 - 19
 

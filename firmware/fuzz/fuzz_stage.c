@@ -11,7 +11,7 @@
 
 #include "fuzz.h"
 #include "fuzz_device.h"
-#include "stage/session.h"
+#include "session/session.h"
 #include "tinyfleet/engine_span.h"
 
 #define REGION_BYTES 16384
@@ -86,7 +86,7 @@ static void feed(const uint8_t *content, size_t length)
     }
     const struct tf_piece piece = {FEED_TYPE, tf_load32(content), tf_load32(content + 4), {content + PLACE_BYTES, length - PLACE_BYTES}};
     uint8_t tag[TF_TAG_BYTES];
-    tf_session_tag(&device.stage, &piece, tag);
+    tf_session_tag(&device.stage.session, &piece, tag);
     message[0] = 0x85;
     message[1] = FEED_TYPE;
     size_t at = 2 + put_head(message + 2, 0, piece.seq);
@@ -104,7 +104,7 @@ static void check(void)
     const struct tf_stage *stage = &device.stage;
     uint32_t left = 0;
     FUZZ_HOLDS(stage->phase <= TF_STAGE_READY);
-    FUZZ_HOLDS((stage->phase == TF_STAGE_CLOSED) == (stage->session == 0));
+    FUZZ_HOLDS((stage->phase == TF_STAGE_CLOSED) == (stage->session.number == 0));
     const bool whole =
         tf_engine_span(&device.agent.running.pack, &device.agent.arena, &device.stage.verdict, TF_INPUTS, stage->filled, &left) == NULL;
     FUZZ_HOLDS(stage->phase == TF_STAGE_FILLING ? !whole : stage->seq == 0 || whole);

@@ -17,7 +17,7 @@ from reconciler.compiler.payload.patch import make_patch
 from reconciler.compiler.stages.cut_network import CutNetwork
 from reconciler.compiler.tflite.network_pack import DeviceLimits
 from reconciler.devices.messages import Inquire, Message, Missing, ReportKind, Stage, encode
-from reconciler.devices.stage_messages import FetchStage, OpenStage
+from reconciler.devices.stage_messages import FetchStage, OpenSession
 from reconciler.model import PayloadEncoding
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 from tests.firmware.learning import FORM, RECIPE, learning_pack
@@ -115,7 +115,7 @@ def _stages() -> Iterator[bytes]:
     yield _records(opening, *feeds, (3, b""), *fetches)
     yield _records(opening, *feeds[:2], *fetches, (0, b"\x02"), *feeds, *fetches)
     yield _records(opening, *(each for feed in feeds for each in (feed, feed)), fetches[0], (1, feeds[0][1]))
-    yield _records(*((2, encode(question)) for question in (OpenStage(1, bytes(16), bytes(32), bytes(64)),)))
+    yield _records(*((2, encode(question)) for question in (OpenSession(1, bytes(16), bytes(32), bytes(64)),)))
 
 
 def _mqtt() -> Iterator[bytes]:

@@ -44,12 +44,12 @@ class Fuzzers:
             *(FIRMWARE / part for part in ("include", "src", "ports/host", "ports/shared", "fuzz")),
             *(engine / "portable", third_party / "monocypher", FIRMWARE / "network" / "mqtt"),
         ]
-        stages = sorted((FIRMWARE / "src" / "stage").glob("*.c"))
+        stages = [path for part in ("stage", "operations") for path in sorted((FIRMWARE / "src" / part).glob("*.c"))]
         engines = [path for part in (".", "portable", "recurrent") for path in sorted((engine / part).glob("*.c"))]
         engines += sorted((FIRMWARE / "src" / "learning").glob("*.c"))
         ports = [FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent")]
         shared = [_HERE / f"{name}.c" for name in ("any_signature", "bytes_in_flash", "fuzz_device")]
-        shared += [FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "stages")]
+        shared += [FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "stages", "builtins")]
         shared += [FIRMWARE / "network" / "mqtt" / "mqtt.c"]
         with locked(folder), ThreadPoolExecutor(WORKERS) as pool:
             objects = list(pool.map(self._compile, [*core_sources(curve=None), *stages, *engines, *ports, *shared]))

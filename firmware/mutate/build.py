@@ -23,13 +23,13 @@ INCLUDES: Final = [
 SANITIZERS: Final = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 PORT: Final = [
     *(FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent", "host_library")),
-    *(FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "stages")),
+    *(FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "stages", "builtins")),
 ]
 ENGINES: Final = [
     *(path for part in (".", "portable", "recurrent") for path in sorted((ENGINE / part).glob("*.c"))),
     *sorted((FIRMWARE / "src" / "learning").glob("*.c")),
 ]
-STAGES: Final = sorted((SOURCES / "stage").glob("*.c"))
+STAGES: Final = [path for part in ("stage", "operations") for path in sorted((SOURCES / part).glob("*.c"))]
 POWERCUT: Final = sorted((FIRMWARE / "powercut").glob("*.c"))
 ATTACK: Final = [
     *sorted((FIRMWARE / "attack").glob("*.c")),

@@ -90,9 +90,9 @@ def read_bugs(*, link: bool) -> list[Bug]:
 
 
 def core_sources(*, curve: str | None) -> list[Path]:
-    """Return the agent's C files without engines, stages and learning, and with one curve, or with none."""
+    """Return the agent's C files without engines, stages, operations and learning, and with one curve, or with none."""
     source = FIRMWARE / "src"
-    apart = {source / "engine", source / "stage", source / "learning"}
+    apart = {source / "engine", source / "stage", source / "operations", source / "learning"}
     core = [path for path in sorted(source.rglob("*.c")) if apart.isdisjoint(path.parents)]
     return [path for path in core if not path.name.startswith("curve_") or path.stem == f"curve_{curve}"]
 

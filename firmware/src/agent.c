@@ -40,6 +40,13 @@ void tf_agent_run_stages(struct tf_agent *agent, const struct tf_stage_part *par
     agent->stage = stage;
 }
 
+void tf_agent_serve_operations(struct tf_agent *agent, const struct tf_operations_part *part, struct tf_operations *operations)
+{
+    operations->state = (struct tf_calls){0};
+    agent->operations_part = part;
+    agent->operations = operations;
+}
+
 /*
  * The order matters. An interrupted repair is finished before anything reads the slot. The start is counted, in flash,
  * before a model runs, so that a model that crashes at once is counted too.
@@ -95,6 +102,9 @@ int tf_agent_poll(struct tf_agent *agent, uint32_t now_ms)
     int requests = agent->work.job != TF_JOB_NONE && agent->work.job != TF_JOB_WATCH ? TF_POLL_WORK : 0;
     if (agent->work.job == TF_JOB_NONE && agent->recorder != NULL && agent->recorder->slice != NULL && agent->recorder->slice(agent)) {
         requests = TF_POLL_WORK;
+    }
+    if (agent->operations_part != NULL) {
+        requests |= agent->operations_part->slice(agent);
     }
     if (agent->work.report_due) {
         requests |= TF_POLL_REPORT;

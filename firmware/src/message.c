@@ -13,7 +13,6 @@
 #define MESSAGE_HAVE 13
 #define MESSAGE_RESULT 14
 #define NO_TRANSFER (-1)
-#define FIRST_OF_STAGES 7 /* type of message; those before are of the part that keeps samples */
 
 /* One message: what is left to read, and where its answer goes. */
 struct exchange {
@@ -189,18 +188,22 @@ static int on_stage(struct exchange *exchange)
     return result == TF_NEEDS_BLOCKS ? answer_have(exchange, name) : answer_result(exchange, name, result);
 }
 
-/* Messages of the optional parts: TF_ERR_MESSAGE when the device lacks the part, or the message is malformed. */
-static int on_part(const struct exchange *exchange, uint32_t type, struct tf_view message)
+/* Messages of the optional parts: TF_ERR_MESSAGE when no part of the device takes it. */
+static int on_part(const struct exchange *exchange, struct tf_view message)
 {
     struct tf_agent *agent = exchange->agent;
-    int (*answer)(struct tf_agent *, const uint8_t *, size_t, uint8_t *, size_t) = NULL;
-    if (agent->recorder != NULL) {
-        answer = agent->recorder->answer;
+    int (*const answers[])(struct tf_agent *, const uint8_t *, size_t, uint8_t *, size_t) = {
+        agent->recorder != NULL ? agent->recorder->answer : NULL,
+        agent->operations_part != NULL ? agent->operations_part->answer : NULL,
+        agent->stage_part != NULL ? agent->stage_part->answer : NULL,
+    };
+    int answered = TF_ERR_MESSAGE;
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0] && answered == TF_ERR_MESSAGE; i++) {
+        if (answers[i] != NULL) {
+            answered = answers[i](agent, message.data, message.size, exchange->reply, exchange->capacity);
+        }
     }
-    if (agent->stage_part != NULL && type >= FIRST_OF_STAGES) {
-        answer = agent->stage_part->answer;
-    }
-    return answer != NULL ? answer(agent, message.data, message.size, exchange->reply, exchange->capacity) : TF_ERR_MESSAGE;
+    return answered;
 }
 
 int tf_agent_handle(struct tf_agent *agent, const uint8_t *message, size_t length, bool corrected, uint8_t *reply, size_t capacity)
@@ -214,7 +217,7 @@ int tf_agent_handle(struct tf_agent *agent, const uint8_t *message, size_t lengt
     uint32_t items = tf_read_head(&exchange.reader, TF_ARRAY);
     uint32_t type = tf_read_head(&exchange.reader, TF_UINT);
     if (exchange.reader.error == TF_OK && type >= sizeof handlers / sizeof handlers[0]) {
-        int answered = on_part(&exchange, type, (struct tf_view){message, length});
+        int answered = on_part(&exchange, (struct tf_view){message, length});
         return answered >= 0 || answered == TF_ERR_CAPACITY ? answered
                : answered == TF_ERR_MESSAGE                 ? malformed(&exchange)
                                                             : answer_result(&exchange, NO_TRANSFER, answered);

@@ -3,8 +3,9 @@
 
 text   everything in ROM: code, constants, initial values. Without a suffix: the agent with the built-in engine only;
        text_full: with the engines for networks and trees, and with samples; stack_full: with everything;
-       text_sampling, ram_sampling, text_learning, ram_learning, text_stage, ram_stage, text_recurrent, ram_recurrent:
-       what the parts add that keep samples, that learn, that run stages of pipelines, and recurrent layers;
+       text_sampling, ram_sampling, text_learning, ram_learning, text_stage, ram_stage, text_recurrent, ram_recurrent,
+       text_operations, ram_operations: what the parts add that keep samples, that learn, that run stages of pipelines,
+       recurrent layers, and operations, which share their session with stages;
        text_network: all of a device that speaks MQTT over TLS; text_library: the library's example without an
        operating system, as its users build it
 ram    data and bss, without the stack, the message buffer and the arena
@@ -76,7 +77,8 @@ def measure(target: Target) -> dict[str, int]:
         ("unlearned", "sampling"),
         ("unstaged", "learning"),
         ("feedforward", "stage"),
-        ("tinyfleet", "recurrent"),
+        ("uncalled", "recurrent"),
+        ("tinyfleet", "operations"),
     )
     sizes = {name: _measure(target, name, "firmware" if name == "tinyfleet" else name) for name, _ in images}
     figures = {

@@ -27,6 +27,7 @@ from reconciler.devices.messages import (
     Signed,
     TransferResult,
 )
+from reconciler.devices.operation_messages import DeviceRequest
 from reconciler.devices.reports import (
     Body,
     CapabilitiesBody,
@@ -91,19 +92,56 @@ class Lost:
     why: str
 
 
+class SessionOutcome:
+    """The end of a conversation in a session (device_session.py)."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class StageOpened:
+class SessionOpened(SessionOutcome):
     """The device has confirmed the key of a session."""
 
 
 @dataclass(frozen=True, slots=True)
-class StageRan:
+class StageRan(SessionOutcome):
     """The outputs of a stage, one after the other."""
 
     outputs: bytes
 
 
-Outcome = Answered | Confirmed | Rejected | TrialFailed | Lost | StageOpened | StageRan
+@dataclass(frozen=True, slots=True)
+class BuiltinRan(SessionOutcome):
+    """A built-in of the device returned: 0, or a negative code and no data."""
+
+    code: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Requested(SessionOutcome):
+    """The device asks for an operation."""
+
+    request: DeviceRequest
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyHeard(SessionOutcome):
+    """The device has the reply to its request."""
+
+
+Outcome = (
+    Answered
+    | Confirmed
+    | Rejected
+    | TrialFailed
+    | Lost
+    | SessionOpened
+    | StageRan
+    | BuiltinRan
+    | Requested
+    | ReplyHeard
+)
 
 
 @dataclass(frozen=True, slots=True)

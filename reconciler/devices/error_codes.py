@@ -62,6 +62,7 @@ class DeviceErrorCode(IntEnum):
     INPUT = -92
     NOTHING = -93
     SESSION = -95
+    FUNCTION = -96
 
 
 DESCRIPTIONS: Mapping[int, str] = {
@@ -101,7 +102,8 @@ DESCRIPTIONS: Mapping[int, str] = {
     DeviceErrorCode.RESET: "a reset ended it",
     DeviceErrorCode.FAULT: "the watchdog or a fault ended it",
     DeviceErrorCode.INPUT: "the input does not have the size that the model takes",
-    DeviceErrorCode.SESSION: "no session of a pipeline is open",
+    DeviceErrorCode.SESSION: "no session is open",
+    DeviceErrorCode.FUNCTION: "its firmware has no built-in of this number",
 }
 
 

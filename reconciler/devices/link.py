@@ -28,7 +28,8 @@ from reconciler.devices.messages import (
     TransferResult,
     Unanswered,
 )
-from reconciler.devices.stage_messages import FetchStage, OpenStage, StageOutput, StageState
+from reconciler.devices.operation_messages import POLL, BuiltinReturned, CallBuiltin, DeviceRequest, ReplyToRequest
+from reconciler.devices.stage_messages import FetchStage, OpenSession, StageOutput, StageState
 from reconciler.model import DeviceId
 
 
@@ -132,8 +133,8 @@ def fits(question: Question, answer: Answer) -> bool:
     match question, answer:
         case (Inquire() | Attest(), Signed()) | (Inquire() | Attest() | Pull(), TransferResult(None, _)):
             return True
-        case OpenStage() | FetchStage(), _:
-            return _fits_stage(question, answer)
+        case OpenSession() | FetchStage() | CallBuiltin() | ReplyToRequest(), _:
+            return _fits_in_session(question, answer)
         case Pull(space=space), Piece(space=given):
             return space == given
         case (Offer() | Missing() | Stage()) as asked, Have(transfer=transfer):
@@ -144,11 +145,15 @@ def fits(question: Question, answer: Answer) -> bool:
             return False
 
 
-def _fits_stage(question: Question, answer: Answer) -> bool:
+def _fits_in_session(question: Question, answer: Answer) -> bool:
     match question, answer:
-        case _, StageState() | TransferResult(None, _):
+        case (_, TransferResult(None, _)) | (OpenSession() | FetchStage(), StageState()):
             return True
         case FetchStage(seq, offset, _), StageOutput(given_seq, given_offset, _, _):
             return (seq, offset) == (given_seq, given_offset)
+        case CallBuiltin(seq=seq), BuiltinReturned(seq=given):
+            return seq == given
+        case CallBuiltin(function=function), DeviceRequest():
+            return function == POLL
         case _:
             return False

@@ -20,6 +20,7 @@ from reconciler.devices.conversation import (
     DEFAULT_RETRY,
     Answered,
     AttestationInquiry,
+    BuiltinRan,
     Conversation,
     ConversationStep,
     Inquiry,
@@ -28,17 +29,22 @@ from reconciler.devices.conversation import (
     OpenSigned,
     Outcome,
     Rejected,
+    ReplyHeard,
+    Requested,
     RetryPolicy,
     SamplePull,
     SampleRange,
-    StageOpened,
+    SessionOpened,
     StageRan,
 )
+from reconciler.devices.device_session import DeviceSession
 from reconciler.devices.link import AnswerReceived, Event, Link, Silent, Turn
 from reconciler.devices.messages import NONCE_BYTES, Piece, Pull, ReportKind
+from reconciler.devices.operation_conversation import BuiltinCall, RequestReply
+from reconciler.devices.operation_messages import POLL, ReplyToRequest
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, ParametersBody, SamplesAttestation, Summary
-from reconciler.devices.stage_conversation import StageOpeningConversation, StageRun, StageSession
-from reconciler.devices.stage_messages import OpenStage
+from reconciler.devices.stage_conversation import SessionOpeningConversation, StageRun
+from reconciler.devices.stage_messages import OpenSession
 from reconciler.devices.transfer import Transfer, TransferCost, TransferJob
 from reconciler.devices.transfer_limiter import TransferLimiter
 from reconciler.model import DeviceId
@@ -149,20 +155,39 @@ class LinkSession:
             return outcome.body
         return outcome if isinstance(outcome, Rejected | Lost) else Lost("it did not attest its samples")
 
-    async def open_stage(
-        self, device: DeviceId, question: OpenStage, session: StageSession
-    ) -> StageOpened | Rejected | Lost:
-        """Open a session of a pipeline with a device."""
-        outcome = await self._converse(StageOpeningConversation(device, question, session, self._patience_with(device)))
-        return outcome if isinstance(outcome, StageOpened | Rejected | Lost) else Lost("it did not open a session")
+    async def open_session(
+        self, device: DeviceId, question: OpenSession, session: DeviceSession
+    ) -> SessionOpened | Rejected | Lost:
+        """Open a session with a device, for a stage or for calls."""
+        outcome = await self._converse(
+            SessionOpeningConversation(device, question, session, self._patience_with(device))
+        )
+        return outcome if isinstance(outcome, SessionOpened | Rejected | Lost) else Lost("it did not open a session")
 
     async def run_stage(
-        self, device: DeviceId, session: StageSession, inputs: Sequence[bytes], output_bytes: int
+        self, device: DeviceId, session: DeviceSession, inputs: Sequence[bytes], output_bytes: int
     ) -> StageRan | Rejected | Lost:
         """Have a device run its stage on one input."""
         run = StageRun(device, session, inputs, output_bytes, self._patience_with(device))
         outcome = await self._converse(run)
         return outcome if isinstance(outcome, StageRan | Rejected | Lost) else Lost("it did not send its outputs")
+
+    async def call_builtin(
+        self, device: DeviceId, session: DeviceSession, function: int, data: bytes
+    ) -> BuiltinRan | Rejected | Lost:
+        """Call a built-in of a device."""
+        outcome = await self._converse(BuiltinCall(device, session, function, data, self._patience_with(device)))
+        return outcome if isinstance(outcome, BuiltinRan | Rejected | Lost) else Lost("it did not return")
+
+    async def poll_request(self, device: DeviceId, session: DeviceSession) -> Requested | BuiltinRan | Rejected | Lost:
+        """Ask a device whether it has a request; `BuiltinRan`: it has none."""
+        outcome = await self._converse(BuiltinCall(device, session, POLL, retry=self._patience_with(device)))
+        return outcome if isinstance(outcome, Requested | BuiltinRan | Rejected | Lost) else Lost("it did not answer")
+
+    async def reply_to_request(self, device: DeviceId, reply: ReplyToRequest) -> ReplyHeard | Rejected | Lost:
+        """Tell a device how its request fares."""
+        outcome = await self._converse(RequestReply(device, reply, self._patience_with(device)))
+        return outcome if isinstance(outcome, ReplyHeard | Rejected | Lost) else Lost("it did not hear the reply")
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:

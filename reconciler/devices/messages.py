@@ -11,10 +11,20 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from reconciler.devices.errors import Malformed
+from reconciler.devices.operation_messages import (
+    BuiltinReturned,
+    CallBuiltin,
+    DeviceRequest,
+    OperationAnswer,
+    OperationQuestion,
+    ReplyToRequest,
+    operation_fields,
+    parse_operation,
+)
 from reconciler.devices.stage_messages import (
     FeedStage,
     FetchStage,
-    OpenStage,
+    OpenSession,
     StageAnswer,
     StageOutput,
     StageQuestion,
@@ -173,10 +183,10 @@ class Piece:
     data: bytes
 
 
-Question = Inquire | Offer | Missing | Stage | Pull | Attest | StageQuestion
+Question = Inquire | Offer | Missing | Stage | Pull | Attest | StageQuestion | OperationQuestion
 Unanswered = Block | FeedStage
 Order = Question | Unanswered  # gateway to device
-Answer = Signed | Have | TransferResult | Piece | StageAnswer  # device to gateway
+Answer = Signed | Have | TransferResult | Piece | StageAnswer | OperationAnswer  # device to gateway
 Message = Order | Answer
 
 
@@ -217,8 +227,10 @@ def _fields_of_samples(message: Message) -> list[object]:
             return [6, nonce, int(space), start, end]
         case Piece(space, start, data):
             return [15, int(space), start, data]
-        case OpenStage() | FeedStage() | FetchStage() | StageState() | StageOutput():
+        case OpenSession() | FeedStage() | FetchStage() | StageState() | StageOutput():
             return stage_fields(message)
+        case CallBuiltin() | ReplyToRequest() | DeviceRequest() | BuiltinReturned():
+            return operation_fields(message)
         case _:
             raise TypeError(f"not a message: {message!r}")
 
@@ -241,7 +253,8 @@ def parse(data: bytes) -> Message:
         case 4, [transfer]:
             return Stage(_transfer(transfer))
         case number, _:
-            return _about_samples(number, fields) or parse_stage(number, fields) or _answer(number, fields)
+            parsed = _about_samples(number, fields) or parse_stage(number, fields) or parse_operation(number, fields)
+            return parsed or _answer(number, fields)
 
 
 def _about_samples(kind: int, fields: list[object]) -> Pull | Attest | Piece | None:
@@ -261,6 +274,8 @@ def parse_answer(data: bytes) -> Answer:
     """Parse a message from a device. A message of a gateway, such as an echo of our own, is `Malformed`."""
     match parse(data):
         case Signed() | Have() | TransferResult() | Piece() | StageState() | StageOutput() as answer:
+            return answer
+        case BuiltinReturned() | DeviceRequest() as answer:
             return answer
         case other:
             raise Malformed(f"a device never sends {type(other).__name__}")

@@ -7,10 +7,7 @@ verified.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from reconciler.devices.conversation import (
     DEFAULT_RETRY,
@@ -18,19 +15,18 @@ from reconciler.devices.conversation import (
     OneQuestion,
     Rejected,
     RetryPolicy,
-    StageOpened,
+    SessionOpened,
     StageRan,
 )
+from reconciler.devices.device_session import DeviceSession
 from reconciler.devices.link import Turn
 from reconciler.devices.messages import Answer, TransferResult
 from reconciler.devices.stage_messages import (
-    AT_TYPE,
     FEED_TYPE,
     OUT_TYPE,
-    STAGE_PIECE_BYTES_MAX,
     FeedStage,
     FetchStage,
-    OpenStage,
+    OpenSession,
     StageOutput,
     StageState,
 )
@@ -39,42 +35,11 @@ from reconciler.model import DeviceId
 RESENDS_MAX = 20  # of one input, after which the line or the device is given up
 
 
-class TagKey(Protocol):
-    """The key of a session."""
-
-    def tag(self, kind: int, seq: int, offset: int, data: bytes) -> bytes:
-        """Return the tag of a piece."""
-
-    def is_tag(self, tag: bytes, kind: int, seq: int, offset: int, data: bytes) -> bool:
-        """Return whether a piece has this tag."""
-
-
-@dataclass(slots=True)
-class StageSession:
-    """An open session, and the number of its last input."""
-
-    number: int
-    key: TagKey
-    piece_bytes: int = STAGE_PIECE_BYTES_MAX
-    last_seq: int = field(default=0, init=False)
-
-    def next_seq(self) -> int:
-        """Return the number of a new input; a number never gets a second content."""
-        self.last_seq += 1
-        return self.last_seq
-
-    def is_genuine(self, state: StageState) -> bool:
-        """Return whether this device sent the state, in this session."""
-        if state.session != self.number:
-            return False
-        return self.key.is_tag(state.tag, AT_TYPE, state.seq, state.filled, struct.pack("<I", state.session))
-
-
-class StageOpeningConversation(OneQuestion):
+class SessionOpeningConversation(OneQuestion):
     """Opens a session with one device."""
 
     def __init__(
-        self, device: DeviceId, question: OpenStage, session: StageSession, retry: RetryPolicy = DEFAULT_RETRY
+        self, device: DeviceId, question: OpenSession, session: DeviceSession, retry: RetryPolicy = DEFAULT_RETRY
     ) -> None:
         self._session = session
         super().__init__(device, question, retry)
@@ -84,7 +49,7 @@ class StageOpeningConversation(OneQuestion):
         del now_s
         match answer:
             case StageState() if self._session.is_genuine(answer):
-                return self._end(StageOpened())
+                return self._end(SessionOpened())
             case TransferResult(transfer=None, code=code) if code < 0:
                 return self._end(Rejected(code, "opening a session"))
             case _:
@@ -100,7 +65,7 @@ class StageRun(OneQuestion):
     def __init__(
         self,
         device: DeviceId,
-        session: StageSession,
+        session: DeviceSession,
         inputs: Sequence[bytes],
         output_bytes: int,
         retry: RetryPolicy = DEFAULT_RETRY,

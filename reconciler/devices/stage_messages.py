@@ -13,7 +13,7 @@ _OPEN_TYPE, FEED_TYPE, _FETCH_TYPE, AT_TYPE, OUT_TYPE = 7, 8, 9, 16, 17
 
 
 @dataclass(frozen=True, slots=True)
-class OpenStage:
+class OpenSession:
     """Opens a session; answered by `StageState`, or by `TransferResult`."""
 
     session: int
@@ -61,7 +61,7 @@ class StageOutput:
     tag: bytes
 
 
-StageQuestion = OpenStage | FetchStage
+StageQuestion = OpenSession | FetchStage
 StageOrder = StageQuestion | FeedStage  # gateway to device
 StageAnswer = StageState | StageOutput  # device to gateway
 StageMessage = StageOrder | StageAnswer
@@ -70,7 +70,7 @@ StageMessage = StageOrder | StageAnswer
 def stage_fields(message: StageMessage) -> list[object]:
     """Return a message as the items of its array."""
     match message:
-        case OpenStage(session, digest16, peer, signature):
+        case OpenSession(session, digest16, peer, signature):
             return [_OPEN_TYPE, session, digest16, peer, signature]
         case FeedStage(seq, offset, data, tag):
             return [FEED_TYPE, seq, offset, data, tag]
@@ -86,7 +86,7 @@ def parse_stage(kind: int, fields: list[object]) -> StageMessage | None:
     """Read a message of a stage; `None`: it is of another type."""
     match kind, fields:
         case 7, [session, digest16, peer, signature]:
-            return OpenStage(
+            return OpenSession(
                 uint(session, "session"),
                 _exactly(digest16, "digest", _DIGEST16_BYTES),
                 _exactly(peer, "peer", _KEY_BYTES),

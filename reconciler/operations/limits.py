@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The version of the specification, and its limits (docs/specs/operations.md, section 7)."""
+"""The version of the specification, and its limits (docs/specs/operations.md, section 8)."""
 
 from __future__ import annotations
 

@@ -28,9 +28,10 @@ from reconciler.devices.messages import (
     TransferResult,
     encode,
 )
+from reconciler.devices.operation_messages import BuiltinReturned, CallBuiltin, DeviceRequest, ReplyToRequest
 from reconciler.devices.reports import Body, encode_body
 from reconciler.devices.serial_frame import Deframer, encode_frame
-from reconciler.devices.stage_messages import FeedStage, FetchStage, OpenStage, StageOutput, StageState
+from reconciler.devices.stage_messages import FeedStage, FetchStage, OpenSession, StageOutput, StageState
 from reconciler.model import PayloadEncoding, Phase
 
 FOLDER = Path(__file__).parents[1] / "vectors"
@@ -65,13 +66,22 @@ MESSAGES: dict[str, Message] = {
     "piece-longest": Piece(SampleSpace.ANOMALIES, 32, COUNTING * 2 + COUNTING[:88]),
     "piece-empty": Piece(SampleSpace.NORMALS, 70_000, b""),
     "result-space": TransferResult(None, -79),
-    "open": OpenStage(1_790_000_000, DIGEST_A, COUNTING[:32], COUNTING[64:128]),
+    "open": OpenSession(1_790_000_000, DIGEST_A, COUNTING[:32], COUNTING[64:128]),
     "feed": FeedStage(1, 0, COUNTING[:30], DIGEST_A),
     "feed-longest": FeedStage(0xFFFF_FFFF, 65_536, COUNTING * 4, DIGEST_B),
     "fetch": FetchStage(1, 600, 1024),
     "at": StageState(1_790_000_000, 0, 0, DIGEST_A),
     "out": StageOutput(1, 0, COUNTING[:10], DIGEST_B),
     "result-session": TransferResult(None, -95),
+    "call": CallBuiltin(1, 255, COUNTING[:10], DIGEST_A),
+    "call-longest": CallBuiltin(0xFFFF_FFFF, 1, COUNTING * 2 + COUNTING[:88], DIGEST_B),
+    "call-for-a-request": CallBuiltin(2, 0, b"", DIGEST_A),
+    "reply-taken": ReplyToRequest(1, 1, b"", DIGEST_A),
+    "reply-done": ReplyToRequest(1, 0, COUNTING[:8], DIGEST_A),
+    "reply-failed": ReplyToRequest(1, -128, b"", DIGEST_A),
+    "request": DeviceRequest(1, 255, COUNTING[:20], DIGEST_B),
+    "returned": BuiltinReturned(1, 0, COUNTING[:64], DIGEST_B),
+    "returned-failed": BuiltinReturned(0xFFFF_FFFF, -96, b"", DIGEST_B),
 }
 
 BODIES: dict[str, Body] = {
@@ -186,6 +196,14 @@ MALFORMED = {
     "pull-of-two-fields": "83050000",
     "attest-nonce-of-7": "850647" + "00" * 7 + "000000",
     "piece-of-601": "840f0000" + "590259" + "00" * 601,
+    "call-0": "850a000140" + "50" + "00" * 16,
+    "call-of-function-256": "850a0119010040" + "50" + "00" * 16,
+    "call-of-601": "850a0101590259" + "00" * 601 + "50" + "00" * 16,
+    "call-tag-of-15": "850a010140" + "4f" + "00" * 15,
+    "reply-code-2": "850b010240" + "50" + "00" * 16,
+    "reply-code-below": "850b01388040" + "50" + "00" * 16,
+    "request-0": "8512010040" + "50" + "00" * 16,
+    "returned-code-1": "8513010140" + "50" + "00" * 16,
     "text-for-bytes": "830000" + "68" + "61" * 8,
 }
 

@@ -32,12 +32,15 @@ from reconciler.devices.messages import (
     parse,
     parse_answer,
 )
+from reconciler.devices.operation_messages import BuiltinReturned, CallBuiltin, DeviceRequest, ReplyToRequest
 from reconciler.devices.reports import Body, encode_body, parse_body
 from reconciler.model import PayloadEncoding, Phase
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "protocol.json").read_text(encoding="utf-8"))
 
 UINT32 = st.integers(0, 2**32 - 1)
+COUNTED = st.integers(1, 2**32 - 1)
+OCTETS = st.binary(max_size=600)
 TRANSFERS = st.integers(0, 23)
 DIGESTS16 = st.binary(min_size=16, max_size=16)
 MAYBE_DIGEST = st.none() | DIGESTS16
@@ -60,6 +63,10 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(Signed, st.binary(min_size=1, max_size=500)),
     st.builds(Have, TRANSFERS, st.integers(0, 4096), HELD),
     st.builds(TransferResult, st.none() | TRANSFERS, st.integers(-(2**31), 1)),
+    st.builds(CallBuiltin, COUNTED, st.integers(0, 255), OCTETS, DIGESTS16),
+    st.builds(ReplyToRequest, COUNTED, st.integers(-128, 1), OCTETS, DIGESTS16),
+    st.builds(DeviceRequest, COUNTED, st.integers(1, 255), OCTETS, DIGESTS16),
+    st.builds(BuiltinReturned, COUNTED, st.integers(-128, 0), OCTETS, DIGESTS16),
 )
 
 OPEN_TRANSFERS = st.builds(

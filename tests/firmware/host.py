@@ -47,6 +47,9 @@ int host_poll(struct host_device *device, uint32_t now_ms);
 int host_report(struct host_device *device, uint8_t *reply, size_t capacity);
 int host_infer(struct host_device *device, const uint8_t *input, size_t length, struct tf_verdict *verdict);
 void host_input_missing(struct host_device *device);
+int host_store(struct host_device *device);
+int host_request(struct host_device *device, uint8_t *message, size_t capacity);
+void host_replies(const struct host_device *device, int32_t *heard);
 void host_cut_after(struct host_device *device, uint64_t n, int cut, uint32_t seed);
 """
 REPLY_BYTES: Final = 2048
@@ -242,6 +245,25 @@ class HostAgent:
     def poll(self) -> int:
         """Let it work for one slice."""
         return self._check(self._c.host_poll(self._device, self.now_ms))
+
+    def poll_bits(self, now_ms: int) -> int:
+        """Let the agent work at this time of its clock; return what it wants next."""
+        return self._check(self._c.host_poll(self._device, now_ms))
+
+    def store(self) -> int:
+        """Read the sensor, and ask for operation 1 with it; 0, or an error."""
+        return int(self._c.host_store(self._device))
+
+    def request(self) -> bytes:
+        """Return the request that waits, as a message."""
+        length = self._check(self._c.host_request(self._device, self._reply, REPLY_BYTES))
+        return bytes(self._ffi.buffer(self._reply, length))
+
+    def replies(self) -> tuple[int, int, int]:
+        """Return how many requests a node has taken, how many final replies came, and the code of the last reply."""
+        heard = self._ffi.new("int32_t[3]")
+        self._c.host_replies(self._device, heard)
+        return int(heard[0]), int(heard[1]), int(heard[2])
 
     def settle(self) -> None:
         """Let it work, and restart it on request, until nothing is left to do."""

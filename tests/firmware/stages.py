@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.stages.cut_network import CutNetwork, StagePack
 from reconciler.compiler.tflite.network_pack import DeviceLimits, build_network
-from reconciler.devices.conversation import Outcome, StageOpened, StageRan
-from reconciler.devices.stage_conversation import StageOpeningConversation, StageRun, StageSession
-from reconciler.devices.stage_messages import FEED_TYPE, FeedStage, OpenStage
+from reconciler.devices.conversation import Outcome, SessionOpened, StageRan
+from reconciler.devices.device_session import DeviceSession
+from reconciler.devices.stage_conversation import SessionOpeningConversation, StageRun
+from reconciler.devices.stage_messages import FEED_TYPE, FeedStage, OpenSession
 from reconciler.model import DeviceId
 from signing.cose import SigningKey
 from signing.session import SessionKey, SessionTerms, open_session
@@ -35,8 +36,8 @@ def stage_pack(first: int, end: int) -> StagePack:
 class Opened:
     """A session that was asked for, and how the device answered."""
 
-    question: OpenStage
-    session: StageSession
+    question: OpenSession
+    session: DeviceSession
     key: SessionKey
     outcome: Outcome
 
@@ -60,20 +61,20 @@ def open_with(  # noqa: PLR0913 - what each refusal needs to differ in
     since = report_of(device, made).boots if boots is None else boots
     terms = SessionTerms(made.target.device, since, number, digest(pack)[:16])
     opening, key = open_session(signer or bench.gateway, made.identity.public, terms, ephemeral)
-    question = OpenStage(number, terms.digest16, opening.peer, opening.signature)
-    session = StageSession(number, key)
-    outcome = hold(StageOpeningConversation(DeviceId(made.name), question, session), device)
+    question = OpenSession(number, terms.digest16, opening.peer, opening.signature)
+    session = DeviceSession(number, key)
+    outcome = hold(SessionOpeningConversation(DeviceId(made.name), question, session), device)
     return Opened(question, session, key, outcome)
 
 
 def opened(device: Device, bench: Bench, made: Made, pack: bytes, number: int = 1) -> Opened:
     """Open a session."""
     given = open_with(device, bench, made, pack, number)
-    assert given.outcome == StageOpened(), given.outcome
+    assert given.outcome == SessionOpened(), given.outcome
     return given
 
 
-def run_stage(device: Device, made: Made, session: StageSession, inputs: list[bytes], output_bytes: int) -> bytes:
+def run_stage(device: Device, made: Made, session: DeviceSession, inputs: list[bytes], output_bytes: int) -> bytes:
     """Have the device run its stage on one input."""
     outcome = hold(StageRun(DeviceId(made.name), session, inputs, output_bytes), device)
     assert isinstance(outcome, StageRan), outcome

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.stages.cut_network import StagePack
-from reconciler.devices.conversation import Rejected, StageOpened
+from reconciler.devices.conversation import Rejected, SessionOpened
 from reconciler.devices.messages import Message, ReportKind, TransferResult, encode, parse_answer
 from reconciler.devices.reports import CapabilitiesBody
 from reconciler.devices.stage_messages import FEED_TYPE, OUT_TYPE, FeedStage, FetchStage, StageOutput, StageState
@@ -267,7 +267,7 @@ def test_only_the_delegated_key_opens(stage: HostAgent, bench: Bench, made: Made
     )
     given = open_with(stage, bench, made, FIRST.data, signer=keys.generate())
     assert given.outcome == Rejected(SIGNATURE, "opening a session")
-    assert opened(stage, bench, made, FIRST.data).outcome == StageOpened()
+    assert opened(stage, bench, made, FIRST.data).outcome == SessionOpened()
 
 
 def test_a_device_without_a_delegation_opens_nothing(make_agent: MakeAgent, bench: Bench, made: Made) -> None:
@@ -318,7 +318,7 @@ def test_both_sides_share_the_key_with_any_peer(stage: HostAgent, bench: Bench, 
     for number in range(1, 9):
         ephemeral = X25519PrivateKey.from_private_bytes(chance.randbytes(32))
         given = open_with(stage, bench, made, FIRST.data, number, boots=boots, ephemeral=ephemeral)
-        assert given.outcome == StageOpened()
+        assert given.outcome == SessionOpened()
         assert state_of(stage, given) == (0, 0)
 
 

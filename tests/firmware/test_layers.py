@@ -25,7 +25,9 @@ FOLDERS = (
     "report",
     "samples",
     "learning",
+    "session",
     "stage",
+    "operations",
     "update",
     "",
 )

@@ -26,6 +26,7 @@
 enum tf_poll {
     TF_POLL_WORK = 1,   /* work is left: poll again soon, do not sleep */
     TF_POLL_REPORT = 2, /* the state changed: a device that may send unsolicited messages sends tf_agent_report() */
+    TF_POLL_REQUEST = 4, /* a request waits: such a device sends tf_operations_request() (operations.h) */
 };
 
 /* Bind port, engines and arena. Does not touch flash. TF_ERR_GEOMETRY: the port's geometry is invalid. */
@@ -37,6 +38,9 @@ void tf_agent_keep_samples(struct tf_agent *agent, const struct tf_recorder *rec
 
 /* Let the agent run stages of pipelines (stage.h), between tf_agent_init() and tf_agent_boot(). Otherwise it refuses them. */
 void tf_agent_run_stages(struct tf_agent *agent, const struct tf_stage_part *part, struct tf_stage *stage);
+
+/* Let the gateway call functions of the device (operations.h), between tf_agent_init() and tf_agent_boot(). */
+void tf_agent_serve_operations(struct tf_agent *agent, const struct tf_operations_part *part, struct tf_operations *operations);
 
 /*
  * Read identity and journal, choose the model to run (trial, confirmed, previous, pre-baked), verify its envelope and

@@ -82,8 +82,9 @@ enum tf_error {
     TF_ERR_INPUT = -92,   /* input is missing, or not of the size that the model takes */
     TF_ERR_NOTHING = -93, /* no model runs */
 
-    /* stages of a pipeline */
-    TF_ERR_SESSION = -95, /* no session is open */
+    /* stages of a pipeline, and operations */
+    TF_ERR_SESSION = -95,  /* no session is open */
+    TF_ERR_FUNCTION = -96, /* the device has no built-in of this number */
 };
 
 #endif

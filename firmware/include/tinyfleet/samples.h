@@ -12,7 +12,6 @@
 struct tf_agent;
 struct tf_learner;
 
-#define TF_DIGEST16_BYTES 16
 
 /* What can be pulled. The logs by number are also the regions samples[0] and samples[1] of the flash geometry. */
 enum tf_space {

@@ -8,6 +8,7 @@
 #define TINYFLEET_STAGE_H
 
 #include "tinyfleet/engine.h"
+#include "tinyfleet/session_state.h"
 
 struct tf_agent;
 
@@ -20,10 +21,9 @@ enum tf_stage_phase {
 
 /* The caller provides the memory; the fields belong to the part. A restart begins with all of it zero. */
 struct tf_stage {
-    uint8_t key[32];
-    uint32_t session; /* the highest since the start; 0: none */
-    uint32_t seq;     /* of the input */
-    uint32_t filled;  /* bytes of it that are in the arena */
+    struct tf_session session;
+    uint32_t seq;    /* of the input */
+    uint32_t filled; /* bytes of it that are in the arena */
     struct tf_verdict verdict;
     int8_t error;  /* of the last run */
     uint8_t phase; /* enum tf_stage_phase */

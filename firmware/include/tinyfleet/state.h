@@ -8,6 +8,7 @@
 
 #include "tinyfleet/engine.h"
 #include "tinyfleet/hal.h"
+#include "tinyfleet/operations.h"
 #include "tinyfleet/samples.h"
 #include "tinyfleet/stage.h"
 #include "tinyfleet/types.h"
@@ -148,6 +149,8 @@ struct tf_agent {
     struct tf_sampler *sampler;
     const struct tf_stage_part *stage_part; /* NULL: the device runs no stages of pipelines */
     struct tf_stage *stage;
+    const struct tf_operations_part *operations_part; /* NULL: the gateway can call no function of the device */
+    struct tf_operations *operations;
 };
 
 #endif

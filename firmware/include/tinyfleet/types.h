@@ -12,6 +12,7 @@
 #include "tinyfleet/hal.h"
 
 #define TF_DIGEST_BYTES 32
+#define TF_DIGEST16_BYTES 16 /* the first bytes of a digest */
 #define TF_KEY_BYTES 32
 #define TF_UUID_BYTES 16
 #define TF_KID_BYTES 8

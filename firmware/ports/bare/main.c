@@ -5,6 +5,7 @@
 
 #include "board.h"
 #include "board_config.h"
+#include "builtins.h"
 #include "engines.h"
 #include "fault.h"
 #include "receive_ring.h"
@@ -25,6 +26,7 @@ static struct tf_agent agent;
 static struct tf_frame_receiver receiver;
 static struct tf_sampler sampler;
 static struct tf_stage stage;
+static struct builtins builtins;
 static uint32_t clock_ms, clock_ticks;
 
 int main(void);
@@ -117,6 +119,7 @@ static int start(void)
     if (port_stages != NULL) {
         tf_agent_run_stages(&agent, port_stages, &stage);
     }
+    builtins_serve(&builtins, &agent, sensor_read, NULL);
     return result < 0 ? result : tf_agent_boot(&agent);
 }
 

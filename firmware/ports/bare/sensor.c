@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sensor.h"
 
+#include "builtins.h"
 #include "input_window.h"
 
 #define PERIOD_MS 200u
@@ -20,6 +21,15 @@ static uint8_t next_sample(uint32_t index)
     noise ^= noise >> 17;
     noise ^= noise << 5;
     return (uint8_t)(wave * 2u + (noise & 7u));
+}
+
+void sensor_read(void *owner, uint8_t *samples)
+{
+    (void)owner;
+    for (uint32_t i = 0; i < SENSED_SAMPLES; i++) {
+        samples[2u * i] = next_sample(i);
+        samples[2u * i + 1u] = 0;
+    }
 }
 
 void sensor_poll(struct tf_agent *agent, uint32_t now_ms)

@@ -80,6 +80,17 @@ static int was_fault(void *ctx)
     return fault;
 }
 
+/* A sensor whose samples count on from reading to reading. */
+static void count_samples(void *owner, uint8_t *samples)
+{
+    struct host_device *device = owner;
+
+    for (size_t i = 0; i < SENSED_SAMPLES; i++) {
+        samples[2 * i] = device->sensed++;
+        samples[2 * i + 1] = 0;
+    }
+}
+
 void host_device_init(struct host_device *device, const struct flash_model *flash, const struct tf_geometry *geometry,
                       struct tf_arena arena)
 {
@@ -88,6 +99,8 @@ void host_device_init(struct host_device *device, const struct flash_model *flas
     device->arena = arena;
     device->engines = port_engines;
     device->engine_count = port_engine_count;
+    device->sense = count_samples;
+    device->sensor = device;
     device->sampler.burst_tokens = TF_SAMPLE_BURST_TOKENS;
     device->sampler.token_ms = TF_SAMPLE_TOKEN_MS;
     device->sampler.learner = &device->learner;
@@ -120,6 +133,7 @@ int host_boot(struct host_device *device)
 
     tf_agent_keep_samples(&device->agent, device->unsampled ? NULL : &tf_learning, &device->sampler);
     tf_agent_run_stages(&device->agent, port_stages, &device->stage);
+    builtins_serve(&device->builtins, &device->agent, device->sense, device->sensor);
     return result < 0 ? result : tf_agent_boot(&device->agent);
 }
 
@@ -164,6 +178,23 @@ void host_input_missing(struct host_device *device)
     if (setjmp(device->power) == 0) {
         tf_agent_input_missing(&device->agent);
     }
+}
+
+int host_store(struct host_device *device)
+{
+    return builtins_store(&device->builtins);
+}
+
+int host_request(struct host_device *device, uint8_t *message, size_t capacity)
+{
+    return tf_operations_request(&device->agent, message, capacity);
+}
+
+void host_replies(const struct host_device *device, int32_t *heard)
+{
+    heard[0] = (int32_t)device->builtins.taken;
+    heard[1] = (int32_t)device->builtins.replies;
+    heard[2] = device->builtins.code;
 }
 
 void host_cut_after(struct host_device *device, uint64_t n, enum flash_cut cut, uint32_t seed)

@@ -9,6 +9,7 @@
 #ifndef TINYFLEET_PORTS_HOST_HOST_AGENT_H
 #define TINYFLEET_PORTS_HOST_HOST_AGENT_H
 
+#include "builtins.h"
 #include "flash_model.h"
 #include "tinyfleet/agent.h"
 #include "tinyfleet/learning.h"
@@ -30,6 +31,10 @@ struct host_device {
     struct tf_sampler sampler;
     bool unsampled; /* from the next boot on: a port without the part that keeps samples */
     struct tf_stage stage;
+    struct builtins builtins;
+    void (*sense)(void *owner, uint8_t *samples); /* the sensor of the built-ins; one that counts, unless changed before host_boot() */
+    void *sensor;
+    uint8_t sensed; /* what that one has counted */
     struct tf_learner learner; /* used when the layout has its regions */
     jmp_buf power;
     bool wants_reset;  /* the agent asked for a restart: call host_boot() */
@@ -53,6 +58,13 @@ int host_report(struct host_device *device, uint8_t *reply, size_t capacity);
 int host_infer(struct host_device *device, const uint8_t *input, size_t length, struct tf_verdict *verdict);
 
 void host_input_missing(struct host_device *device);
+
+/* Do what built-in 3 does (builtins.h). */
+int host_store(struct host_device *device);
+/* Write the request that waits as a message. */
+int host_request(struct host_device *device, uint8_t *message, size_t capacity);
+/* How many requests a node has taken, how many final replies there were, and the code of the last reply. */
+void host_replies(const struct host_device *device, int32_t *heard);
 
 /* Cut the power at the n-th flash operation from now (1: the next one); 0 cancels it. */
 void host_cut_after(struct host_device *device, uint64_t n, enum flash_cut cut, uint32_t seed);

@@ -111,6 +111,9 @@ static void write_operators(struct tf_writer *writer, const struct tf_agent *age
     if (agent->stage_part != NULL) {
         operators |= agent->stage_part->operators;
     }
+    if (agent->operations_part != NULL) {
+        operators |= agent->operations_part->operators;
+    }
     uint8_t bytes[4];
     size_t length = sizeof bytes;
     for (size_t i = 0; i < agent->engine_count; i++) {

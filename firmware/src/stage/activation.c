@@ -2,47 +2,28 @@
 /* The messages `open`, `feed` and `fetch` (docs/specs/stages.md, section 4). */
 #include <string.h>
 
-#include "codec/cbor.h"
-#include "stage/session.h"
+#include "session/session.h"
+#include "store/state.h"
 #include "tinyfleet/agent.h"
 #include "tinyfleet/engine_span.h"
+#include "tinyfleet/pack.h"
 
 #define OPERATOR 20
-#define SIGNATURE_BYTES 64
+#define KIND_NETWORK 1
 #define PIECE_BYTES_MAX 1024u
 #define OUT_OVERHEAD_BYTES 36u /* of `out`, besides its piece */
-#define ITEMS 5u               /* of `open`, `feed`, `at` and `out` */
+#define ITEMS 5u               /* of `feed` and `out` */
 
-enum type { MESSAGE_OPEN = 7, MESSAGE_FEED = 8, MESSAGE_FETCH = 9, MESSAGE_AT = 16, MESSAGE_OUT = 17 };
+enum type { MESSAGE_FEED = 8, MESSAGE_FETCH = 9, MESSAGE_OUT = 17 };
 
 /* A question for outputs. */
 struct fetch {
     uint32_t seq, offset, most;
 };
 
-static void write_head(struct tf_writer *writer, enum type type, uint32_t first, uint32_t second)
-{
-    tf_write_head(writer, TF_ARRAY, ITEMS);
-    tf_write_uint(writer, type);
-    tf_write_uint(writer, first);
-    tf_write_uint(writer, second);
-}
-
-static int finish(const struct tf_writer *writer)
-{
-    return writer->length <= writer->capacity ? (int)writer->length : TF_ERR_CAPACITY;
-}
-
 static int answer_at(const struct tf_stage *stage, struct tf_writer *writer)
 {
-    uint8_t tag[TF_TAG_BYTES];
-    uint8_t session[4];
-    tf_store32(session, stage->session);
-    tf_session_tag(stage, &(struct tf_piece){MESSAGE_AT, stage->seq, stage->filled, {session, sizeof session}}, tag);
-    write_head(writer, MESSAGE_AT, stage->session, stage->seq);
-    tf_write_uint(writer, stage->filled);
-    tf_write_bytes(writer, tag, sizeof tag);
-    return finish(writer);
+    return tf_session_write_at(&stage->session, stage->seq, stage->filled, writer);
 }
 
 /* Where the next byte of the input goes, or NULL when the input is complete. */
@@ -68,7 +49,7 @@ static int on_feed(struct tf_agent *agent, const struct tf_piece *piece, const u
     if (!is_next(stage, piece)) {
         return 0;
     }
-    if (!tf_session_verify(stage, piece, tag)) {
+    if (!tf_session_verify(&stage->session, piece, tag)) {
         return TF_ERR_MESSAGE;
     }
     stage->phase = TF_STAGE_FILLING;
@@ -121,17 +102,44 @@ static int answer_fetch(struct tf_agent *agent, const struct fetch *fetch, struc
     const uint32_t room = (uint32_t)writer->capacity - OUT_OVERHEAD_BYTES;
     const uint32_t most = room < PIECE_BYTES_MAX ? room : PIECE_BYTES_MAX, asked = fetch->most < left ? fetch->most : left;
     const struct tf_piece piece = {MESSAGE_OUT, fetch->seq, fetch->offset, {from, asked < most ? asked : most}};
-    tf_session_tag(stage, &piece, tag);
-    write_head(writer, MESSAGE_OUT, piece.seq, piece.offset);
+    tf_session_tag(&stage->session, &piece, tag);
+    tf_write_head(writer, TF_ARRAY, ITEMS);
+    tf_write_uint(writer, MESSAGE_OUT);
+    tf_write_uint(writer, piece.seq);
+    tf_write_uint(writer, piece.offset);
     tf_write_bytes(writer, piece.bytes.data, piece.bytes.size);
     tf_write_bytes(writer, tag, sizeof tag);
-    return finish(writer);
+    return writer->length <= writer->capacity ? (int)writer->length : TF_ERR_CAPACITY;
+}
+
+static int check_state(const struct tf_agent *agent, const uint8_t *digest16)
+{
+    const struct tf_running *running = &agent->running;
+    if (tf_state_view(agent)->phase == TF_PHASE_TRIAL || agent->work.job == TF_JOB_RESET) {
+        return TF_ERR_BUSY;
+    }
+    if (running->engine == NULL || tf_pack_kind(&running->pack) != KIND_NETWORK ||
+        !tf_same(digest16, running->digest, TF_DIGEST16_BYTES)) {
+        return TF_ERR_MODEL;
+    }
+    return TF_OK;
 }
 
 static int answer_open(struct tf_agent *agent, const struct tf_opening *opening, struct tf_writer *writer)
 {
-    const int error = tf_session_open(agent, opening);
-    return error == TF_OK ? answer_at(agent->stage, writer) : error;
+    struct tf_stage *stage = agent->stage;
+    int error = check_state(agent, opening->digest16);
+    if (error == TF_OK) {
+        error = tf_session_open(agent, &stage->session, opening);
+    }
+    if (error != TF_OK) {
+        return error;
+    }
+    stage->seq = 0;
+    stage->filled = 0;
+    stage->error = TF_OK;
+    stage->phase = TF_STAGE_DONE;
+    return answer_at(stage, writer);
 }
 
 static int answer(struct tf_agent *agent, const uint8_t *message, size_t length, uint8_t *reply, size_t capacity)
@@ -141,14 +149,11 @@ static int answer(struct tf_agent *agent, const uint8_t *message, size_t length,
     tf_reader_init(&reader, (struct tf_view){message, length});
     const uint32_t items = tf_read_head(&reader, TF_ARRAY);
     const uint32_t type = tf_read_head(&reader, TF_UINT);
-    const uint32_t first = tf_read_head(&reader, TF_UINT); /* session or seq */
-    if (type == MESSAGE_OPEN && items == ITEMS) {
-        const uint8_t *digest16 = tf_read_bytes_of(&reader, TF_DIGEST16_BYTES);
-        const uint8_t *peer = tf_read_bytes_of(&reader, TF_KEY_BYTES);
-        const struct tf_opening opening = {first, digest16, peer, tf_read_bytes_of(&reader, SIGNATURE_BYTES)};
+    if (type == TF_MESSAGE_OPEN && items == TF_OPENING_ITEMS) {
+        const struct tf_opening opening = tf_session_read(&reader);
         return tf_reader_end(&reader) == TF_OK ? answer_open(agent, &opening, &writer) : TF_ERR_MESSAGE;
     }
-    const uint32_t offset = tf_read_head(&reader, TF_UINT);
+    const uint32_t first = tf_read_head(&reader, TF_UINT), offset = tf_read_head(&reader, TF_UINT);
     if (type == MESSAGE_FETCH && items == ITEMS - 1) {
         const struct fetch fetch = {first, offset, tf_read_head(&reader, TF_UINT)};
         return tf_reader_end(&reader) == TF_OK ? answer_fetch(agent, &fetch, &writer) : TF_ERR_MESSAGE;

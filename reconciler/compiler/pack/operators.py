@@ -15,6 +15,7 @@ LSTM_SCALES = 2 * LSTM_GATES + 1  # of the input and of the hidden state for eac
 SAMPLES = 18  # no operator: the device keeps samples (docs/specs/samples.md)
 LEARN = 19  # no operator either: the device grows forests (docs/specs/learning.md)
 STAGE = 20  # no operator: the device runs stages of pipelines (docs/specs/stages.md)
+CALLS = 22  # no operator: the gateway calls built-ins of the device (docs/specs/operations.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +381,7 @@ NAMES: dict[int, str] = {
     SAMPLES: "SAMPLES",
     LEARN: "LEARN",
     STAGE: "STAGE",
+    CALLS: "CALLS",
 }
 
 

@@ -19,8 +19,7 @@ from reconciler.devices.conversation import (
     Lost,
     Outcome,
     Rejected,
-    StageOpened,
-    StageRan,
+    SessionOutcome,
     TrialFailed,
 )
 from reconciler.devices.error_codes import describe_failed_trial, describe_refusal
@@ -61,7 +60,7 @@ class Delivered:
                 return describe_refusal(code, during)
             case TrialFailed(report):
                 return describe_failed_trial(report.error)
-            case Answered() | StageOpened() | StageRan():
+            case Answered() | SessionOutcome():
                 return "answered"
 
 

@@ -18,8 +18,7 @@ from reconciler.devices.conversation import (
     Lost,
     Outcome,
     Rejected,
-    StageOpened,
-    StageRan,
+    SessionOutcome,
     TrialFailed,
 )
 from reconciler.devices.error_codes import DeviceErrorCode, describe_failed_trial, describe_refusal
@@ -221,7 +220,7 @@ class DeviceUpdater:
         match outcome:
             case Confirmed(report) | TrialFailed(report):
                 self._ports.inventory.record_report(update.device, report, self._ports.clock.now(), asked=True)
-            case Rejected() | Lost() | Answered() | StageOpened() | StageRan():
+            case Rejected() | Lost() | Answered() | SessionOutcome():
                 pass
             case unexpected:
                 assert_never(unexpected)

@@ -12,12 +12,12 @@ from enum import Enum
 from statistics import median
 from typing import Any
 
-from reconciler.devices.conversation import Lost, Rejected, StageOpened, StageRan
+from reconciler.devices.conversation import Lost, Rejected, SessionOpened, StageRan
+from reconciler.devices.device_session import DeviceSession
 from reconciler.devices.error_codes import DeviceErrorCode
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.reports import DeviceReport
-from reconciler.devices.stage_conversation import StageSession
-from reconciler.devices.stage_messages import OpenStage
+from reconciler.devices.stage_messages import OpenSession
 from reconciler.engine.clock import Clock
 from reconciler.model import DeviceId
 from reconciler.pipeline.patience import patience_s
@@ -80,7 +80,7 @@ class StageHolder:
         self._stage = stage
         self._ports = ports
         self._expected_s = expected_s  # predicted for one run
-        self._session: StageSession | None = None
+        self._session: DeviceSession | None = None
         self._last_number = 0
         self._report: DeviceReport | None = None  # newer than the inventory's
         self._turn = asyncio.Lock()
@@ -167,7 +167,7 @@ class StageHolder:
             self._session = None
         return None
 
-    async def _opened(self, link: LinkSession) -> StageSession | None:
+    async def _opened(self, link: LinkSession) -> DeviceSession | None:
         """Open a session with the pack that the stage needs; None: the device runs something else, or refuses."""
         report = self._report or self._ports.report_of(self.device)
         for _ in range(2):  # the number of its starts may have changed since it last reported
@@ -182,17 +182,17 @@ class StageHolder:
             report = None
         return None
 
-    async def _try_to_open(self, link: LinkSession, report: DeviceReport) -> StageSession | None:
+    async def _try_to_open(self, link: LinkSession, report: DeviceReport) -> DeviceSession | None:
         if report.running != self._stage.digest16:
             return None
         number = max(self._last_number + 1, int(self._ports.clock.now().timestamp())) % SESSIONS
         self._last_number = number
         terms = SessionTerms(self.identity.device_id, report.boots, number, self._stage.digest16)
         opening, key = open_session(self._ports.signer, self.identity.public_key, terms)
-        session = StageSession(number, key)
-        question = OpenStage(number, terms.digest16, opening.peer, opening.signature)
-        outcome = await link.open_stage(self.device, question, session)
-        if isinstance(outcome, StageOpened):
+        session = DeviceSession(number, key)
+        question = OpenSession(number, terms.digest16, opening.peer, opening.signature)
+        outcome = await link.open_session(self.device, question, session)
+        if isinstance(outcome, SessionOpened):
             self._session = session
             return session
         if isinstance(outcome, Rejected) and outcome.code == DeviceErrorCode.SEQUENCE:

@@ -29,9 +29,11 @@ static void say_status(FILE *out, const struct vdev *device)
     for (size_t i = 0; running != NULL && i < TF_DIGEST_BYTES; i++) {
         (void)fprintf(out, "%02x", running[i]);
     }
-    (void)fprintf(out, " inferences=%u anomalies=%u restarts=%u power_cuts=%u violations=%u operations=%llu\n",
+    (void)fprintf(out, " inferences=%u anomalies=%u restarts=%u power_cuts=%u violations=%u operations=%llu",
                   device->host.agent.counters.inferences, device->host.agent.counters.anomalies, device->restarts,
                   device->power_cuts, device->host.flash.violations, (unsigned long long)device->host.flash.operations);
+    (void)fprintf(out, " output=%u taken=%u replies=%u reply=%d\n", device->host.builtins.output, device->host.builtins.taken,
+                  device->host.builtins.replies, device->host.builtins.code);
 }
 
 static const char *do_status(FILE *out, struct vdev *device, const char *rest)
@@ -58,6 +60,14 @@ static const char *do_fault(FILE *out, struct vdev *device, const char *rest)
         vdev_faults_changed(device);
     }
     return wrong;
+}
+
+/* Read the sensor, and ask for operation 1 with it, as the built-in 3 does when the gateway calls it. */
+static const char *do_store(FILE *out, struct vdev *device, const char *rest)
+{
+    (void)out;
+    (void)rest;
+    return builtins_store(&device->host.builtins) == TF_OK ? NULL : "an earlier request waits";
 }
 
 static const char *do_infer(FILE *out, struct vdev *device, const char *rest)
@@ -113,6 +123,9 @@ static const char *execute(FILE *out, char *line)
     }
     if (strcmp(command, "infer") == 0) {
         return each(out, name, rest, do_infer);
+    }
+    if (strcmp(command, "store") == 0) {
+        return each(out, name, "", do_store);
     }
     return strcmp(command, "fault") == 0 ? each(out, name, rest, do_fault) : "unknown command";
 }

@@ -86,6 +86,16 @@ static void send(struct vdev *device, const uint8_t *message, size_t length)
     }
 }
 
+/* What the built-ins read: the sensor of the device, in its next rows. */
+static void sense(void *owner, uint8_t *samples)
+{
+    struct vdev *device = owner;
+    const struct input_window window = { .elements = SENSED_SAMPLES, .element_bytes = 2, .channels = 1 };
+
+    device->sensor.bearing = device->faults.bearing;
+    (void)sensor_fill(&device->sensor, &window, samples, SENSED_BYTES); /* it takes every window of two bytes */
+}
+
 static void boot(struct vdev *device)
 {
     int result;
@@ -137,6 +147,20 @@ static int after(struct vdev *device, int result)
     return result;
 }
 
+/* Over a serial line the gateway asks for it instead. */
+static void send_request(struct vdev *device)
+{
+    uint8_t message[SERIAL_ANSWER_BYTES];
+
+    if (device->kind->may_send_unsolicited) {
+        const int length = tf_operations_request(&device->host.agent, message, sizeof message);
+
+        if (length > 0) {
+            send(device, message, (size_t)length);
+        }
+    }
+}
+
 static void work(void *owner)
 {
     struct vdev *device = owner;
@@ -149,6 +173,9 @@ static void work(void *owner)
 
     if (polled > 0 && (polled & TF_POLL_REPORT) != 0) {
         vdev_report(device);
+    }
+    if (polled > 0 && (polled & TF_POLL_REQUEST) != 0) {
+        send_request(device);
     }
     if (polled > 0 && (polled & TF_POLL_WORK) != 0) {
         loop_soon(&device->work);
@@ -235,6 +262,8 @@ void vdev_start(struct vdev *device, const struct flash_model *flash, const stru
 {
     host_device_init(&device->host, flash, geometry, arena);
     trial_faults_wrap(&device->host);
+    device->host.sense = sense;
+    device->host.sensor = device;
     device->faults.random = seed * 2654435761u | 1u;
     device->infer_every_ms = pace.infer_every_ms;
     device->run_ms = pace.run_ms;

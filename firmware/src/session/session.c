@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "stage/session.h"
+#include "session/session.h"
 
 #include <string.h>
 
 #include "crypto/ed25519.h"
 #include "store/identity.h"
 #include "store/state.h"
-#include "tinyfleet/pack.h"
 #include "tinyfleet/sha256.h"
 
-#define KIND_NETWORK 1
-#define DIGEST16_BYTES 16
 #define CONTEXT "tinyfleet/session/1"
 #define CONTEXT_BYTES (sizeof CONTEXT - 1)
 
@@ -20,7 +17,7 @@ struct terms {
     uint8_t device[TF_UUID_BYTES];
     uint8_t boots[4];
     uint8_t session[4];
-    uint8_t digest[DIGEST16_BYTES];
+    uint8_t digest[TF_DIGEST16_BYTES];
     uint8_t peer[TF_KEY_BYTES];
 };
 
@@ -34,7 +31,7 @@ static void write_terms(struct terms *terms, const struct tf_agent *agent, const
     memcpy(terms->peer, opening->peer, sizeof terms->peer);
 }
 
-static int derive(struct tf_agent *agent, const struct terms *terms)
+static int derive(struct tf_agent *agent, struct tf_session *session, const struct terms *terms)
 {
     uint8_t seed[TF_KEY_BYTES];
     uint8_t shared[TF_KEY_BYTES];
@@ -47,26 +44,12 @@ static int derive(struct tf_agent *agent, const struct terms *terms)
         tf_sha256_init(&sha);
         tf_sha256_update(&sha, shared, sizeof shared);
         tf_sha256_update(&sha, terms, sizeof *terms);
-        tf_sha256_final(&sha, agent->stage->key);
+        tf_sha256_final(&sha, session->key);
         tf_wipe(&sha, sizeof sha);
     }
     tf_wipe(seed, sizeof seed);
     tf_wipe(shared, sizeof shared);
     return error;
-}
-
-static int check_state(const struct tf_agent *agent, const struct tf_opening *opening)
-{
-    const struct tf_state *state = tf_state_view(agent);
-    const struct tf_running *running = &agent->running;
-    if (state->phase == TF_PHASE_TRIAL || agent->work.job == TF_JOB_RESET) {
-        return TF_ERR_BUSY;
-    }
-    if (running->engine == NULL || tf_pack_kind(&running->pack) != KIND_NETWORK ||
-        !tf_same(opening->digest16, running->digest, DIGEST16_BYTES)) {
-        return TF_ERR_MODEL;
-    }
-    return opening->session <= agent->stage->session ? TF_ERR_SEQUENCE : TF_OK;
 }
 
 static int check_signer(const struct tf_agent *agent, const struct terms *terms, const uint8_t *signature)
@@ -84,30 +67,49 @@ static int check_signer(const struct tf_agent *agent, const struct terms *terms,
     return tf_ed25519_verify(signature, held->key, &signed_bytes, 1);
 }
 
-int tf_session_open(struct tf_agent *agent, const struct tf_opening *opening)
+struct tf_opening tf_session_read(struct tf_reader *reader)
 {
-    struct tf_stage *stage = agent->stage;
+    struct tf_opening opening;
+    opening.session = tf_read_head(reader, TF_UINT);
+    opening.digest16 = tf_read_bytes_of(reader, TF_DIGEST16_BYTES);
+    opening.peer = tf_read_bytes_of(reader, TF_KEY_BYTES);
+    opening.signature = tf_read_bytes_of(reader, TF_SIGNATURE_BYTES);
+    return opening;
+}
+
+int tf_session_open(struct tf_agent *agent, struct tf_session *session, const struct tf_opening *opening)
+{
     struct terms terms;
-    int error = check_state(agent, opening);
-    if (error != TF_OK) {
-        return error;
+    if (opening->session <= session->number) {
+        return TF_ERR_SEQUENCE;
     }
     write_terms(&terms, agent, opening);
-    error = check_signer(agent, &terms, opening->signature);
+    int error = check_signer(agent, &terms, opening->signature);
     if (error == TF_OK) {
-        error = derive(agent, &terms);
+        error = derive(agent, session, &terms);
     }
     if (error == TF_OK) {
-        stage->session = opening->session;
-        stage->seq = 0;
-        stage->filled = 0;
-        stage->error = TF_OK;
-        stage->phase = TF_STAGE_DONE;
+        session->number = opening->session;
     }
     return error;
 }
 
-void tf_session_tag(const struct tf_stage *stage, const struct tf_piece *piece, uint8_t tag[TF_TAG_BYTES])
+int tf_session_write_at(const struct tf_session *session, uint32_t seq, uint32_t filled, struct tf_writer *writer)
+{
+    uint8_t tag[TF_TAG_BYTES];
+    uint8_t number[4];
+    tf_store32(number, session->number);
+    tf_session_tag(session, &(struct tf_piece){TF_MESSAGE_AT, seq, filled, {number, sizeof number}}, tag);
+    tf_write_head(writer, TF_ARRAY, TF_OPENING_ITEMS);
+    tf_write_uint(writer, TF_MESSAGE_AT);
+    tf_write_uint(writer, session->number);
+    tf_write_uint(writer, seq);
+    tf_write_uint(writer, filled);
+    tf_write_bytes(writer, tag, sizeof tag);
+    return writer->length <= writer->capacity ? (int)writer->length : TF_ERR_CAPACITY;
+}
+
+void tf_session_tag(const struct tf_session *session, const struct tf_piece *piece, uint8_t tag[TF_TAG_BYTES])
 {
     uint8_t place[13];
     uint8_t once[32];
@@ -117,18 +119,18 @@ void tf_session_tag(const struct tf_stage *stage, const struct tf_piece *piece, 
     tf_store32(place + 5, piece->offset);
     tf_store32(place + 9, (uint32_t)piece->bytes.size);
     tf_sha256_init(&sha);
-    tf_sha256_update(&sha, stage->key, sizeof stage->key);
+    tf_sha256_update(&sha, session->key, sizeof session->key);
     tf_sha256_update(&sha, place, sizeof place);
     tf_sha256_final(&sha, once);
     tf_poly1305(tag, once, piece->bytes);
     tf_wipe(once, sizeof once);
 }
 
-bool tf_session_verify(const struct tf_stage *stage, const struct tf_piece *piece, const uint8_t tag[TF_TAG_BYTES])
+bool tf_session_verify(const struct tf_session *session, const struct tf_piece *piece, const uint8_t tag[TF_TAG_BYTES])
 {
     uint8_t right[TF_TAG_BYTES];
     uint8_t differs = 0;
-    tf_session_tag(stage, piece, right);
+    tf_session_tag(session, piece, right);
     for (uint32_t i = 0; i < TF_TAG_BYTES; i++) {
         differs |= right[i] ^ tag[i];
     }
