@@ -23,8 +23,9 @@ from reconciler.compiler.engine_runner import ExecutionTarget, execute
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.devices.conversation import ConversationStep
+from reconciler.devices.device_session import DeviceSession
 from reconciler.devices.messages import encode
-from reconciler.devices.stage_conversation import StageRun, StageSession
+from reconciler.devices.stage_conversation import StageRun
 from reconciler.devices.stage_messages import OUT_TYPE, FeedStage, FetchStage, StageOutput
 from reconciler.model import DeviceId
 from reconciler.pipeline.partition import PartitionGoal, partition
@@ -100,7 +101,7 @@ def conversation(inputs: Sequence[bytes], outputs: Sequence[bytes]) -> tuple[int
     """Have the gateway run a stage, with the answers of a device; return the bytes of tensors and those of messages."""
     expected = b"".join(outputs)
     key = SessionKey(bytes(32), b"bench")
-    run = StageRun(DeviceId("board"), StageSession(1, key), inputs, len(expected))
+    run = StageRun(DeviceId("board"), DeviceSession(1, key), inputs, len(expected))
     step: ConversationStep | None = run.begin(0.0)
     moved = sent = 0
     while step is not None and step.turn is not None:

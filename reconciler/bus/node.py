@@ -45,7 +45,7 @@ class OfferedOperation:
 
     capability: Capability
     perform: Perform
-    load: Callable[[], NodeLoad] = NodeLoad  # a load of 0 for what is done at once
+    load: Callable[[], NodeLoad | None] = NodeLoad  # a load of 0 for what is done at once; None: it can't be reached
     has_data: Callable[[], bool] = bool  # whether what it reads is stored here now
 
 
@@ -81,8 +81,9 @@ class OperationNode:
     @property
     def load(self) -> NodeLoad:
         """Return how soon a function of this node would be done."""
-        functions = (each.load() for each in self._offered.values() if not each.capability.built_in)
-        return next(functions, NodeLoad())
+        own = (each for each in self._offered.values() if not (each.capability.built_in or each.capability.on_device))
+        loads = (each.load() for each in own)
+        return next((load for load in loads if load is not None), NodeLoad())
 
     def resolve(self, request: OperationRequest, now_s: float, others: Mapping[str, NodeLoad]) -> Resolution:
         """Decide whether this node takes a request, or passes it on to others, of which some have a load."""
@@ -101,7 +102,9 @@ class OperationNode:
         if offered is None:
             return resolve(request, elsewhere, others, server, now_s)
         own = replace(offered.capability, has_data=offered.capability.has_data or offered.has_data())
-        return resolve(request, (own, *elsewhere), {**others, self.name: offered.load()}, server, now_s)
+        load = offered.load()
+        loads = {**others, self.name: load} if load is not None else others
+        return resolve(request, (own, *elsewhere), loads, server, now_s)
 
     def offered(self, operation: str) -> OfferedOperation:
         """Return an operation that has just taken a request: it ends with what it began with, even if Git changes."""

@@ -117,6 +117,11 @@ def describe_refusal(code: int, during: str) -> str:
     return f"refused while {during} with {_with_description(code)}"
 
 
+def describe_returned(code: int) -> str:
+    """Describe how a built-in failed; all codes but one are those of the firmware's author."""
+    return DESCRIPTIONS[code] if code == DeviceErrorCode.FUNCTION else f"the built-in returned {code}"
+
+
 def _with_description(code: int) -> str:
     text = DESCRIPTIONS.get(code)
     return f"{code}" + (f": {text}" if text else "")

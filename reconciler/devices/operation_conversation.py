@@ -11,6 +11,7 @@ from reconciler.devices.conversation import (
     DEFAULT_RETRY,
     BuiltinRan,
     ConversationStep,
+    Lost,
     OneQuestion,
     Rejected,
     ReplyHeard,
@@ -55,6 +56,8 @@ class BuiltinCall(OneQuestion):
                 return self._end(BuiltinRan(code, data))
             case DeviceRequest() if self._function == POLL and is_genuine(self._key, answer):
                 return self._end(Requested(answer))
+            case TransferResult(transfer=None, code=DeviceErrorCode.SESSION) if self._silences:
+                return self._end(Lost("it restarted during the call"))  # an earlier copy may have run
             case TransferResult(transfer=None, code=DeviceErrorCode.SESSION):
                 return self._end(Rejected(DeviceErrorCode.SESSION, "calling a built-in"))
             case _:

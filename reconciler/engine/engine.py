@@ -28,6 +28,7 @@ from reconciler.engine.desired.desired_state import DesiredState
 from reconciler.engine.desired.gateway_scope import GatewayScope, ScopeResolver
 from reconciler.engine.followed.station import FollowedModels
 from reconciler.engine.learned.proposals import LearnedProposals
+from reconciler.engine.node.devices import DevicePorts
 from reconciler.engine.node.station import NodePorts, NodeStation
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.learners import Learners
@@ -98,8 +99,10 @@ class Engine:
         )
         self.pipelines = PipelineStation(pipelines)
         self.followed = FollowedModels(name, ports.clock, self.wake.set)
-        node = NodePorts(name, ports.state_dir, ports.links, ports.source, ports.git_thread)
+        devices = DevicePorts(self.inventory, ports.links, ports.gateway.signer, ports.clock)
+        node = NodePorts(name, ports.state_dir, devices, ports.source, ports.git_thread)
         self.node = NodeStation(node, self.wake.set)
+        self._events.nodes = self.node.devices
         self.proposals = ProposalStation(ports.proposer, ports.git_thread, self.wake.set)
         self._learned = LearnedProposals(name)
         stations = ProposingStations(self.contests, self.trainings, self.followed, self._learned)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from reconciler.model.functions import GatewayNode
+from reconciler.model.functions import Builtin, GatewayNode, RequestedOperation
 from reconciler.model.names import DeviceId, GatewayId, Labels, ModelRef, TypeId
 
 
@@ -165,6 +165,8 @@ class DeviceType:
     updates: Updates = Updates.OVER_THE_AIR
     prebaked: tuple[ModelRef, ...] = ()
     flash: FlashMap | None = None  # None: not stated, so provisioning only writes a file
+    builtins: tuple[Builtin, ...] = ()  # functions of the firmware that gateways may call
+    requests: tuple[RequestedOperation, ...] = ()  # operations that the firmware may ask for
     labels: Labels = field(default_factory=dict)
 
 

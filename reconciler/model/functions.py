@@ -59,6 +59,32 @@ class ValueDescriptor(ItemDescriptor):
 
 
 @dataclass(frozen=True, slots=True)
+class Builtin:
+    """A function of a device's firmware that its gateway offers as an operation."""
+
+    number: int
+    operation: str  # the name of the device follows (`device_operation`)
+    inputs: tuple[ValueDescriptor, ...] = ()
+    outputs: tuple[ValueDescriptor, ...] = ()
+    task: str | None = None
+    idempotent: bool = False  # may run again if the device restarts during a call
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedOperation:
+    """An operation that the firmware of a device may ask for."""
+
+    number: int
+    operation: str
+    inputs: tuple[ValueDescriptor, ...] = ()
+
+
+def device_operation(builtin: Builtin, device: str) -> str:
+    """Return the name of the operation that a built-in of a device is."""
+    return f"{builtin.operation}.{device}"
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionSource:
     """The module in the repository."""
 

@@ -12,6 +12,7 @@ from reconciler.operations.descriptors import DataDescriptor, Mismatch, digest, 
 from reconciler.operations.limits import DATA_BYTES_MAX, PATH_MAX
 
 BUILT_IN = "node"  # the provider of what a node has built in
+DEVICE = "device "  # provider, before the name of a device
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,11 @@ class Capability:
     def built_in(self) -> bool:
         """Return whether it belongs to this node: the same operation of another one is about other data."""
         return self.provider == BUILT_IN
+
+    @property
+    def on_device(self) -> bool:
+        """Return whether a device behind this node does it."""
+        return self.provider.startswith(DEVICE)
 
 
 @dataclass(frozen=True, slots=True)

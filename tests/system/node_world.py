@@ -27,17 +27,21 @@ NODE: Mapping[str, Any] = {
 
 
 class NodeWorld:
-    """No device is behind this gateway: all that it does is to answer requests."""
+    """The gateway, the broker of its clients and, if there are any, devices behind that."""
 
-    def __init__(self, world: World, name: str = GATEWAY, *, authority: Path | None = None) -> None:
+    def __init__(
+        self, world: World, name: str = GATEWAY, *, authority: Path | None = None, devices: tuple[str, ...] = ()
+    ) -> None:
         self.world, self.name = world, name
         folder = world.folder / "broker"
         folder.mkdir()
         self.broker = BrokerSite(folder, "p256", FLEET, authority=authority)
         self.broker.issue("gateway", name)
         self.broker.issue("client", CLIENT)
+        for device in devices:
+            self.broker.issue("device", device)
         self.broker.start()
-        self.site = Site(world, (), BrokerLink(self.broker.port, self.broker.certificates))
+        self.site = Site(world, devices, BrokerLink(self.broker.port, self.broker.certificates))
         self.site.set_up()
         configuration = world.folder / "gateway.toml"
         text = configuration.read_text(encoding="utf-8")

@@ -20,6 +20,7 @@ from reconciler.bus.function_operations import (
 )
 from reconciler.bus.local_storage import STORAGE_FILE, BucketFigures, ItemStore, StorageUnusable
 from reconciler.bus.node import OfferedOperation, OperationNode
+from reconciler.engine.node.devices import DeviceNodes, NodeDevice
 from reconciler.functions.runtime import CompileRefused, FunctionRuntime
 from reconciler.model import Commit, Function, FunctionId, GatewayId, GatewayNode, LocalStorage
 from reconciler.report.function_status import FunctionFigures, FunctionReport
@@ -41,6 +42,7 @@ class WantedNode:
     functions: tuple[Function, ...]  # those that it holds
     placed_nowhere: tuple[Function, ...] = ()  # those that it would hold if it did not drain, and nobody else holds
     holders: Mapping[FunctionId, tuple[GatewayId, ...]] = field(default_factory=dict)
+    devices: tuple[NodeDevice, ...] = ()  # those that it serves
 
 
 @dataclass(slots=True)
@@ -56,8 +58,11 @@ class _Runtime:
 class NodeOffer:
     """What this gateway offers now. For the event loop's thread only; one `apply` at a time."""
 
-    def __init__(self, node: OperationNode, folder: Path, read: ReadFile, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, node: OperationNode, devices: DeviceNodes, folder: Path, read: ReadFile, changed: Callable[[], None]
+    ) -> None:
         self._node, self._folder, self._read, self._changed = node, folder, read, changed
+        self._devices = devices
         self._store: ItemStore | None = None
         self.begun: BegunCalls | None = None
         self._runtime: _Runtime | None = None
@@ -103,6 +108,7 @@ class NodeOffer:
                 offered |= bucket_operations(self._node.name, bucket, self._store)
         self._buckets = tuple(bucket.name for bucket in buckets)
         offered |= await self._functions(wanted)
+        offered |= self._devices.offered(wanted.devices, self._node.name)
         self._node.offer(offered)
         self._forget()
 
@@ -114,6 +120,7 @@ class NodeOffer:
     async def close(self) -> None:
         """End the process for functions, and close the local storage."""
         self._node.offer({})
+        await self._devices.stop()
         if self._runtime is not None:
             await self._runtime.process.close()
             self._runtime = None

@@ -21,7 +21,8 @@ from reconciler.bus.forwarded_requests import ForwardedRequests
 from reconciler.bus.node import OperationNode
 from reconciler.bus.request_server import RequestServer
 from reconciler.engine.desired.desired_state import DesiredStateSource
-from reconciler.engine.links import Links
+from reconciler.engine.node.device_requests import PREFIX
+from reconciler.engine.node.devices import DeviceNodes, DevicePorts, node_devices
 from reconciler.engine.node.offer import NodeOffer, WantedNode
 from reconciler.engine.node.other_gateways import OtherGateways
 from reconciler.errors import FleetError, ResourcesExhausted, Transient
@@ -52,7 +53,7 @@ class NodePorts:
 
     name: GatewayId
     folder: Path  # for the local storage
-    links: Links
+    devices: DevicePorts
     source: DesiredStateSource  # on `git_thread` only
     git_thread: Executor
 
@@ -62,10 +63,12 @@ class NodeStation:
 
     def __init__(self, ports: NodePorts, wake: Callable[[], None]) -> None:
         self._ports, self._wake = ports, wake
+        self._links = ports.devices.links
         self.node = OperationNode(ports.name)
-        self.offer = NodeOffer(self.node, ports.folder, self._read, wake)
-        self._others = ForwardedRequests(ports.links.ask, wake)
-        self.server = RequestServer(self.node, ports.links.answer, self._others)
+        self._others = ForwardedRequests(self._links.ask, wake)
+        self.server = RequestServer(self.node, self._answer, self._others)
+        self.devices = DeviceNodes(ports.devices, self.server.received)
+        self.offer = NodeOffer(self.node, self.devices, ports.folder, self._read, wake)
         self._seen: Desired | None = None
         self._wanted: WantedNode | None = None
         self._applied: WantedNode | None = None
@@ -92,7 +95,7 @@ class NodeStation:
         """Return how this gateway is doing as a node; None: it is none, or that is not known yet."""
         if self._applied is None and self._failure is None:
             return None
-        refused = self._ports.links.requests_refused()
+        refused = self._links.requests_refused()
         if self._failure is not None:
             return NodeState(good=False, reason=self._failure.reason, message=str(self._failure))
         if self.offer.trouble is not None:
@@ -125,6 +128,7 @@ class NodeStation:
         """Make what is offered equal to what Git wants, and learn what others offer, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_git(), name="operations")
+            group.create_task(self.devices.run(), name="requests of devices")
             group.create_task(OtherGateways(self.node, self._others).run(), name="other gateways")
 
     async def _follow_git(self) -> None:
@@ -157,7 +161,7 @@ class NodeStation:
 
     async def stop(self) -> None:
         """Take no more requests, let calls in progress end, and end the process for functions."""
-        self._ports.links.serve_requests(None)
+        self._links.serve_requests(None)
         await self.server.stop(within_s=ENDING_S)
         await self.offer.close()
 
@@ -169,7 +173,14 @@ class NodeStation:
         await self.offer.apply(wanted)
         self.server.begun = self.offer.begun
         self.node.forward_to(wanted.node.forward)
-        self._ports.links.serve_requests(self.server.received, self._others.received)
+        self._links.serve_requests(self.server.received, self._others.received)
+
+    def _answer(self, asker: str, payload: bytes) -> None:
+        """Send a message to whoever asked."""
+        if asker.startswith(PREFIX):
+            self.devices.requests.answered(asker, payload)
+        else:
+            self._links.answer(asker, payload)
 
     def _expire(self) -> None:
         try:
@@ -205,4 +216,4 @@ def _wanted(desired: Desired, name: GatewayId, node: GatewayNode) -> WantedNode:
         if not nodes and not functions[each].suspend and name in eligible(functions[each], gateways)
     )
     holders = {each.name: placed[each.name] for each in held}
-    return WantedNode(desired.commit, node, held, nowhere, holders)
+    return WantedNode(desired.commit, node, held, nowhere, holders, node_devices(desired))

@@ -13,10 +13,11 @@ from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.pack_format import SectionId, disassemble
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.clock import Clock
+from reconciler.engine.device_sessions import DeviceIdentity, SessionPorts
 from reconciler.engine.links import Links
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.pipelines.figures import figures_of
-from reconciler.engine.pipelines.holder import HolderIdentity, HolderPorts, StageHolder
+from reconciler.engine.pipelines.holder import HolderPorts, StageHolder
 from reconciler.engine.pipelines.merges import Merges
 from reconciler.engine.pipelines.router import PipelineResult, PipelineRouter, RoutedFallback
 from reconciler.engine.pipelines.stand_in import GatewayStandIn
@@ -217,10 +218,9 @@ class PipelineStation:
     def _holder(self, desired: Desired, device: DeviceId, stage: RoutedStage, expected_s: float = 0.0) -> StageHolder:
         ports = self._ports
         public_key = bytes.fromhex(desired.devices[device].public_key or "")
-        identity = HolderIdentity(device, device_id(vendor_id(desired.fleet.name), device), public_key)
-        reach = HolderPorts(
-            ports.links.session_of, ports.inventory.report_of, ports.signer, ports.clock, ports.on_change
-        )
+        identity = DeviceIdentity(device, device_id(vendor_id(desired.fleet.name), device), public_key)
+        sessions = SessionPorts(ports.links.session_of, ports.inventory.report_of, ports.signer, ports.clock)
+        reach = HolderPorts(sessions, ports.on_change)
         return StageHolder(identity, stage, reach, expected_s)
 
 

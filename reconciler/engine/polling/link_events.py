@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 from reconciler.devices.errors import Malformed
 from reconciler.devices.link import AnswerReceived, Event, LinkState, Presence
 from reconciler.devices.messages import Signed
+from reconciler.devices.operation_messages import DeviceRequest
 from reconciler.devices.reports import DeviceReport, parse_body
 from reconciler.engine import log_context
 from reconciler.engine.delivery.deliveries import Deliveries
@@ -20,6 +22,16 @@ from reconciler.model import DeviceId
 log = logging.getLogger(__name__)
 
 UNSOLICITED = b""  # the nonce of a report that answers no question
+
+
+class RequestListener(Protocol):
+    """Who serves the requests of devices."""
+
+    def heard(self, device: DeviceId, request: DeviceRequest) -> None:
+        """Take in a request that came unasked; nothing is known of who sent it."""
+
+    def reported(self, device: DeviceId) -> None:
+        """Take in that a device has reported."""
 
 
 class LinkEventHandler:
@@ -39,6 +51,7 @@ class LinkEventHandler:
         self._poller = poller
         self._deliveries = deliveries
         self._wake = wake
+        self.nodes: RequestListener | None = None  # set once, before the first event
 
     def handle(self, event: Event) -> None:
         """Handle one event."""
@@ -46,6 +59,9 @@ class LinkEventHandler:
             case AnswerReceived(device, Signed(cose)):
                 with log_context.about(device):
                     self._handle_report(device, cose)
+            case AnswerReceived(device, DeviceRequest() as request):
+                if self.nodes is not None:
+                    self.nodes.heard(device, request)
             case Presence(device, present=True):
                 self._deliveries.retry_now(device)
                 self._poller.poll_soon(device)
@@ -69,4 +85,6 @@ class LinkEventHandler:
         now = self._clock.now()
         if isinstance(body, DeviceReport) and self._inventory.record_report(device, body, now, asked=False):
             self._poller.heard_from(device)
+            if self.nodes is not None:
+                self.nodes.reported(device)
             self._wake()

@@ -12,9 +12,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from reconciler.devices.mqtt_link import OnAnswer, OnRequest
+from reconciler.engine.clock import SystemClock
+from reconciler.engine.node.devices import DevicePorts
 from reconciler.engine.node.station import NodePorts, NodeStation
-from reconciler.model import Commit, Desired, Function, FunctionRuntimeLimits, GatewayId, GatewayNode, LocalStorage
+from reconciler.engine.observed.inventory import Inventory
+from reconciler.model import (
+    Commit,
+    Desired,
+    DeviceId,
+    Function,
+    FunctionRuntimeLimits,
+    GatewayId,
+    GatewayNode,
+    LocalStorage,
+)
 from reconciler.tree import FILE
+from signing import keys
 from tests.bus.node_site import BUCKET, RMS
 from tests.load.repo import GivenTree
 from tests.plan.example_fleet import fleet
@@ -52,6 +65,9 @@ class NoBroker:
     def ask(self, server: str, payload: bytes) -> None:
         raise AssertionError((server, payload))
 
+    def session_of(self, device: DeviceId) -> None:
+        """No device is behind it."""
+
     def requests_refused(self) -> str | None:
         return None
 
@@ -69,9 +85,10 @@ RUNS = GatewayNode(functions=FunctionRuntimeLimits())
 class StationSite:
     """A station and its task."""
 
-    def __init__(self, folder: Path, thread: ThreadPoolExecutor) -> None:
+    def __init__(self, folder: Path, thread: ThreadPoolExecutor, inventory: Inventory) -> None:
         self.source, self.broker, self.passes = SlowSource(), NoBroker(), asyncio.Event()
-        ports = NodePorts(HALL, folder, self.broker, self.source, thread)  # type: ignore[arg-type]  # no more of them is used
+        devices = DevicePorts(inventory, self.broker, keys.generate(), SystemClock())  # type: ignore[arg-type]  # no devices
+        ports = NodePorts(HALL, folder, devices, self.source, thread)  # type: ignore[arg-type]  # no more of it is used
         self.station = NodeStation(ports, self.passes.set)
 
     @property
@@ -85,10 +102,10 @@ class StationSite:
             self.passes.clear()
 
 
-def run(folder: Path, test: Callable[[StationSite], Awaitable[None]]) -> None:
+def run(folder: Path, inventory: Inventory, test: Callable[[StationSite], Awaitable[None]]) -> None:
     async def limited() -> None:
         with ThreadPoolExecutor(1) as thread:
-            site = StationSite(folder, thread)
+            site = StationSite(folder, thread, inventory)
             running = asyncio.create_task(site.station.run())
             async with asyncio.timeout(WITHIN_S):
                 await test(site)
@@ -99,7 +116,7 @@ def run(folder: Path, test: Callable[[StationSite], Awaitable[None]]) -> None:
     asyncio.run(limited())
 
 
-def test_requests_are_served_once_everything_is_loaded(tmp_path: Path) -> None:
+def test_requests_are_served_once_everything_is_loaded(tmp_path: Path, inventory: Inventory) -> None:
     async def test(site: StationSite) -> None:
         assert site.station.pending
         site.source.free.clear()
@@ -114,10 +131,10 @@ def test_requests_are_served_once_everything_is_loaded(tmp_path: Path) -> None:
         assert site.station.state is not None
         assert site.station.state.reason == "NodeServing"
 
-    run(tmp_path, test)
+    run(tmp_path, inventory, test)
 
 
-def test_a_commit_that_is_reverted_while_it_is_loaded_is_not_offered(tmp_path: Path) -> None:
+def test_a_commit_that_is_reverted_while_it_is_loaded_is_not_offered(tmp_path: Path, inventory: Inventory) -> None:
     async def test(site: StationSite) -> None:
         site.station.watch(wanted(STORES))
         await site.until(lambda: "data.put.vibration" in site.operations)
@@ -130,10 +147,10 @@ def test_a_commit_that_is_reverted_while_it_is_loaded_is_not_offered(tmp_path: P
         await site.until(lambda: "features.rms" not in site.operations)
         assert "data.put.vibration" in site.operations
 
-    run(tmp_path, test)
+    run(tmp_path, inventory, test)
 
 
-def test_without_a_node_nothing_is_offered_or_reported(tmp_path: Path) -> None:
+def test_without_a_node_nothing_is_offered_or_reported(tmp_path: Path, inventory: Inventory) -> None:
     async def test(site: StationSite) -> None:
         site.station.watch(wanted(STORES))
         await site.until(lambda: site.broker.serves)
@@ -143,10 +160,10 @@ def test_without_a_node_nothing_is_offered_or_reported(tmp_path: Path) -> None:
         assert not site.station.pending
         assert site.station.state is None
 
-    run(tmp_path, test)
+    run(tmp_path, inventory, test)
 
 
-def test_a_file_that_git_lacks_is_tried_again(tmp_path: Path) -> None:
+def test_a_file_that_git_lacks_is_tried_again(tmp_path: Path, inventory: Inventory) -> None:
     async def test(site: StationSite) -> None:
         function = replace(RMS[0], source=replace(RMS[0].source, path="functions/none.wat"))
         site.station.watch(wanted(RUNS, function))
@@ -156,10 +173,10 @@ def test_a_file_that_git_lacks_is_tried_again(tmp_path: Path) -> None:
         site.station.watch(wanted(RUNS, RMS[0]))
         await site.until(lambda: site.broker.serves)
 
-    run(tmp_path, test)
+    run(tmp_path, inventory, test)
 
 
-def test_a_gateway_that_drains_gives_up_its_functions_and_says_so(tmp_path: Path) -> None:
+def test_a_gateway_that_drains_gives_up_its_functions_and_says_so(tmp_path: Path, inventory: Inventory) -> None:
     async def test(site: StationSite) -> None:
         site.station.watch(wanted(RUNS, RMS[0]))
         await site.until(lambda: "features.rms" in site.operations)
@@ -170,4 +187,4 @@ def test_a_gateway_that_drains_gives_up_its_functions_and_says_so(tmp_path: Path
         assert (state.good, state.reason) == (True, "Drained")
         assert [each.holders for each in site.station.reports] == [()]  # nobody else may run it
 
-    run(tmp_path, test)
+    run(tmp_path, inventory, test)

@@ -18,7 +18,8 @@ from reconciler.devices.conversation import Confirmed
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.reports import DeviceReport
 from reconciler.engine.clock import SystemClock
-from reconciler.engine.pipelines.holder import HolderIdentity, HolderPorts, RunLimit, StageHolder
+from reconciler.engine.device_sessions import DeviceIdentity, SessionPorts
+from reconciler.engine.pipelines.holder import HolderPorts, RunLimit, StageHolder
 from reconciler.engine.pipelines.router import PipelineRouter, RoutedFallback
 from reconciler.engine.pipelines.stand_in import GatewayStandIn
 from reconciler.model import DeviceId, ModelRef, Pipeline, PipelineId, PipelineStage, Recovery, Version
@@ -90,11 +91,9 @@ class Site:
     def holder(self, name: str, stage: RoutedStage) -> StageHolder:
         """Return a device as the holder of a stage."""
         made = self.made[name]
-        identity = HolderIdentity(DeviceId(name), made.target.device, made.identity.public)
-        ports = HolderPorts(
-            lambda _: self.link, self.reports.get, self.bench.gateway, SystemClock(), lambda: self.changes.append(name),
-            self.limit_of(name),
-        )  # fmt: skip
+        identity = DeviceIdentity(DeviceId(name), made.target.device, made.identity.public)
+        sessions = SessionPorts(lambda _: self.link, self.reports.get, self.bench.gateway, SystemClock())
+        ports = HolderPorts(sessions, lambda: self.changes.append(name), self.limit_of(name))
         return StageHolder(identity, stage, ports)
 
     def router_of(  # noqa: PLR0913 - fields of the document
