@@ -12,6 +12,7 @@ from itertools import chain
 
 from reconciler.load.check_cache import CheckCache
 from reconciler.load.contests import check_contests
+from reconciler.load.device_operations import check_device_operations
 from reconciler.load.directory_tree import DirectoryTree
 from reconciler.load.document_check import CheckedFile, check_file
 from reconciler.load.document_index import DocumentIndex, locate_in_tree
@@ -76,6 +77,7 @@ def _load(tree: Tree, commit: Commit, cache: CheckCache) -> LoadResult:
         check_learning(documents),
         check_pipelines(documents),
         check_functions(documents),
+        check_device_operations(documents),
         check_sources(documents, tree, cache),
     )
     problems += locate_in_tree(tree, found)

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 
 from reconciler.load.document_index import DocumentIndex, Origin, RepositoryProblem, cap_alike
 from reconciler.load.references import DocumentReference
-from reconciler.model import Function, Gateway, GatewayId, GatewayNode, ItemDescriptor, LocalStorage
+from reconciler.model import Function, Gateway, GatewayId, GatewayNode, ItemDescriptor, LocalStorage, device_operation
+from reconciler.operations.descriptors import DataDescriptor, value_of
 from reconciler.operations.placement import eligible
 from reconciler.validation.problems import JsonPath, Rule, quoted_list
 
 BUILT_IN = ("data.", "node.")
 VERBS = ("put", "get", "list", "delete", "stat")  # of `data.<verb>.<bucket>`
+OperationInputs = tuple[DataDescriptor, ...]  # what the nodes that have it take
 ENDINGS = (".wat", ".wasm")
 
 
@@ -55,7 +57,7 @@ def _buckets(origin: Origin, storage: LocalStorage) -> Iterator[RepositoryProble
         if bucket.name in names[:place]:
             message = f"duplicate bucket `{bucket.name}`"
             yield RepositoryProblem(origin, (*at, place, "name"), Rule.DUPLICATE_NAME, message, "rename one of them")
-        yield from _shape(origin, (*at, place, "descriptor"), [bucket.descriptor])
+        yield from too_free(origin, (*at, place, "descriptor"), [bucket.descriptor])
 
 
 def _functions(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
@@ -68,10 +70,11 @@ def _functions(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
             message = f"`{function.source.path}` is neither text (.wat) nor a module (.wasm)"
             yield RepositoryProblem(origin, at, Rule.CONFLICTING_VALUES, message, "name a .wat or .wasm file")
         for field, values in (("inputs", function.inputs), ("outputs", function.outputs)):
-            yield from _shape(origin, ("spec", field), values)
+            yield from too_free(origin, ("spec", field), values)
         yield from _placement(documents, origin, function)
+    everywhere = frozenset({*(each.operation for each in documents.functions.values()), *_of_devices(documents)})
     for name, function in documents.functions.items():
-        yield from _calls(documents, documents.origin("Function", name), function)
+        yield from _calls(documents, documents.origin("Function", name), function, everywhere)
 
 
 def _operation(origin: Origin, function: Function, owner: str) -> Iterator[RepositoryProblem]:
@@ -84,7 +87,8 @@ def _operation(origin: Origin, function: Function, owner: str) -> Iterator[Repos
         yield RepositoryProblem(origin, at, Rule.DUPLICATE_NAME, message, "rename one of them")
 
 
-def _shape(origin: Origin, at: JsonPath, values: Sequence[ItemDescriptor]) -> Iterator[RepositoryProblem]:
+def too_free(origin: Origin, at: JsonPath, values: Sequence[ItemDescriptor]) -> Iterator[RepositoryProblem]:
+    """Report values whose sizes do not follow from the length of the data."""
     free = sum(size is None for value in values for size in value.shape)
     if free > 1:
         message = f"{free} dimensions have any size, so the length of the data does not say how large they are"
@@ -107,17 +111,18 @@ def _placement(documents: DocumentIndex, origin: Origin, function: Function) -> 
             yield RepositoryProblem(origin, at, Rule.UNRESOLVED_REFERENCE, message, hint)
 
 
-def _calls(documents: DocumentIndex, origin: Origin, function: Function) -> Iterator[RepositoryProblem]:
+def _calls(
+    documents: DocumentIndex, origin: Origin, function: Function, everywhere: frozenset[str]
+) -> Iterator[RepositoryProblem]:
     """Report operations that a gateway which runs the function can't have."""
     names = eligible(function, documents.gateways)
-    functions = {each.operation for each in documents.functions.values()}
     for place, operation in enumerate(function.needs.operations):
         built_in = {each for name in names for each in _built_in(documents, name)}
-        if operation in functions | built_in or not names or documents.has_broken("Function"):
+        if operation in everywhere | built_in or not names or documents.has_broken("Function"):
             continue
         at = ("spec", "needs", "operations", place)
-        message = f"no function is the operation `{operation}`, and no gateway has it built in"
-        hint = documents.suggest(operation, functions | built_in)
+        message = f"no function is the operation `{operation}`, and no gateway or device has it built in"
+        hint = documents.suggest(operation, everywhere | built_in)
         yield RepositoryProblem(origin, at, Rule.UNRESOLVED_REFERENCE, message, hint)
 
 
@@ -130,3 +135,30 @@ def _built_in(documents: DocumentIndex, name: GatewayId) -> Iterator[str]:
 def _bucket_names(gateway: Gateway) -> tuple[str, ...]:
     storage = gateway.node.storage if gateway.node is not None else None
     return tuple(bucket.name for bucket in storage.buckets) if storage is not None else ()
+
+
+def _of_devices(documents: DocumentIndex) -> Iterator[str]:
+    types = documents.types
+    for device in documents.devices.values():
+        if device.type in types:
+            yield from (device_operation(builtin, device.name) for builtin in types[device.type].builtins)
+
+
+def known_operations(documents: DocumentIndex) -> frozenset[str]:
+    """Return all operations that something in the fleet is."""
+    built_in = {each for name in documents.gateways for each in _built_in(documents, name)}
+    functions = {each.operation for each in documents.functions.values()}
+    return frozenset(built_in | functions | set(_of_devices(documents)))
+
+
+def inputs_of(documents: DocumentIndex) -> Iterator[tuple[str, OperationInputs]]:
+    """Yield functions, and what stores items, with what they take; a bucket may differ from gateway to gateway."""
+    for function in documents.functions.values():
+        yield function.operation, (DataDescriptor(function.inputs, function.task),)
+    items: dict[str, list[DataDescriptor]] = {}
+    for gateway in documents.gateways.values():
+        storage = gateway.node.storage if gateway.node is not None else None
+        for bucket in storage.buckets if storage is not None else ():
+            item = DataDescriptor((value_of(bucket.descriptor, "item"),))
+            items.setdefault(f"data.put.{bucket.name}", []).append(item)
+    yield from ((operation, tuple(found)) for operation, found in items.items())
