@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from firmware.chips.cortex_m import CortexM
 from firmware.chips.models import CHIPS, make
+from firmware.chips.processor import Processor
 
 _CHUNK: Final = 4096
 _SENT_BYTES_MAX: Final = 1 << 16
@@ -27,7 +27,7 @@ _SENT_BYTES_MAX: Final = 1 << 16
 class Emulator:
     """A chip, its line and its control connection."""
 
-    def __init__(self, core: CortexM, line: socket.socket, control: socket.socket, *, listens: bool) -> None:
+    def __init__(self, core: Processor, line: socket.socket, control: socket.socket, *, listens: bool) -> None:
         self._core, self._control = core, control
         self._line: socket.socket | None = None
         self._stopped = self._ended = False

@@ -17,6 +17,7 @@ import unicorn
 from unicorn import arm_const as arm
 
 from firmware.chips.chip import PASS_US, START_US, Cause, Chip
+from firmware.chips.processor import PowerLostError, Processor
 
 _NMI: Final = 2
 _HARD_FAULT: Final = 3
@@ -39,15 +40,11 @@ _STUCK_US: Final = 20_000_000  # of this machine: much longer than any code that
 _ALIGNED: Final = 1 << 9  # of xPSR: four bytes were skipped for alignment
 
 
-class PowerLostError(Exception):
-    """The power cut that was set has happened. Only the flash is left."""
-
-
-class CortexM:
+class CortexM(Processor):
     """The processor of a chip, switched on. ``code`` is what its flash has: load address → contents."""
 
     def __init__(self, chip: Chip, cpu: int, code: Mapping[int, bytes]) -> None:
-        self.chip = chip
+        self._chip = chip
         self._cpu = cpu
         self._ram = (ctypes.c_ubyte * chip.layout.ram_bytes)()
         self._points = [
@@ -58,6 +55,11 @@ class CortexM:
         ]
         self.asleep = False
         self._reset(Cause.POWER_ON)
+
+    @property
+    def chip(self) -> Chip:
+        """The rest of the chip."""
+        return self._chip
 
     @property
     def idle(self) -> bool:

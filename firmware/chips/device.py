@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from firmware.chips.cortex_m import CortexM, PowerLostError
+from firmware.chips.processor import PowerLostError, Processor
 from reconciler.devices.serial_frame import Deframer, encode_frame
 
 ANSWER_US: Final = 2_000_000
@@ -15,7 +15,7 @@ _FRAME_BYTES_MAX: Final = 1300
 class ChipDevice:
     """A device at one address of a line. After a power cut it is switched on again at once."""
 
-    def __init__(self, core: CortexM, address: int) -> None:
+    def __init__(self, core: Processor, address: int) -> None:
         self.core = core
         self.cuts = 0
         self._address = address

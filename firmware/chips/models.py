@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The chips that there is a model of, and how one is made with firmware in its flash."""
+"""The chips that can be emulated here, and how one is made with firmware in its flash."""
 
 from __future__ import annotations
 
@@ -11,18 +11,24 @@ from firmware.chips import nrf52840, stm32l4
 from firmware.chips.chip import Chip
 from firmware.chips.cortex_m import CortexM
 from firmware.chips.elf import read_segments
-
-CHIPS: Final[dict[str, tuple[Callable[[int], Chip], int]]] = {
-    "nrf52840": (nrf52840.Nrf52840, nrf52840.CPU),
-    "stm32l4": (stm32l4.Stm32L4, stm32l4.CPU),
-}
+from firmware.chips.processor import Processor
+from firmware.chips.rp2040 import Rp2040
 
 
-def make(name: str, elf: Path, contents: dict[int, bytes], seed: int = 0) -> CortexM:
-    """Return a chip that has been switched on; `contents` maps addresses in flash to what is there besides firmware."""
-    kind, cpu = CHIPS[name]
-    chip = kind(seed)
+def _cortex_m(chip: Chip, cpu: int, elf: Path, contents: dict[int, bytes]) -> Processor:
     code = read_segments(elf)
     for address, data in (code | contents).items():
         chip.flash.load(address - chip.layout.flash, data)
     return CortexM(chip, cpu, code)
+
+
+CHIPS: Final[dict[str, Callable[[Path, dict[int, bytes], int], Processor]]] = {
+    "nrf52840": lambda elf, contents, seed: _cortex_m(nrf52840.Nrf52840(seed), nrf52840.CPU, elf, contents),
+    "rp2040": Rp2040,
+    "stm32l4": lambda elf, contents, seed: _cortex_m(stm32l4.Stm32L4(seed), stm32l4.CPU, elf, contents),
+}
+
+
+def make(name: str, elf: Path, contents: dict[int, bytes], seed: int = 0) -> Processor:
+    """Return a chip that has been switched on; `contents` maps addresses in flash to what is there besides firmware."""
+    return CHIPS[name](elf, contents, seed)

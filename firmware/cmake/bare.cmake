@@ -10,7 +10,7 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "arm")
   set(CORE_FOLDER ports/cortex-m)
   file(GLOB CORE_SUPPORT CONFIGURE_DEPENDS ${CORE_FOLDER}/*.c)
 endif()
-file(GLOB BARE_SOURCES CONFIGURE_DEPENDS ports/bare/*.c ports/shared/*.c ports/${TF_PORT}/*.c)
+file(GLOB BARE_SOURCES CONFIGURE_DEPENDS ports/bare/*.c ports/shared/*.c ports/${TF_PORT}/*.[cS])
 list(APPEND BARE_SOURCES ${DRIVERS} ${CORE_SUPPORT})
 
 function(add_firmware target name)
@@ -72,7 +72,7 @@ target_link_libraries(unsampled PRIVATE strict core feedforward_engines third_pa
 add_firmware(alone agent-alone ${ALONE_SOURCES})
 target_link_libraries(alone PRIVATE strict core third_party gcc)
 # The board without the agent: the first test of a new port.
-file(GLOB CHECK_SOURCES CONFIGURE_DEPENDS ports/bare/check/*.c ports/${TF_PORT}/*.c)
+file(GLOB CHECK_SOURCES CONFIGURE_DEPENDS ports/bare/check/*.c ports/${TF_PORT}/*.[cS])
 add_firmware(board-check board-check ${CHECK_SOURCES} ${DRIVERS} ${CORE_SUPPORT} ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
 target_link_libraries(board-check PRIVATE strict gcc)
 # Three programs that count instructions, for boards whose emulator does: their runner/<port>.c says how. Built only on request, so

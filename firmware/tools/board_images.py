@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write board-check and the firmware of each board as Intel HEX, for programmers that do not take ELF files."""
+"""Write board-check and the firmware of each board as Intel HEX, for programmers that do not take ELF files.
+
+A chip whose boot ROM takes UF2 gets that as well.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ from typing import Final
 
 from firmware.chips.elf import read_segments
 from firmware.tools.size_report import FIRMWARE, TARGETS
-from reconciler.devices.flash_files import intel_hex
+from reconciler.devices.flash_files import intel_hex, uf2
 from reconciler.devices.initial_flash_content import FlashPiece
 
 IMAGES: Final = ("board-check", "tinyfleet")
+UF2_PORTS: Final = {"rp2040": "rp2040"}  # port → family
 
 
 def write_images(built: Path, port: str, into: Path) -> list[Path]:
@@ -22,10 +26,22 @@ def write_images(built: Path, port: str, into: Path) -> list[Path]:
     for name in IMAGES:
         segments = read_segments(built / f"{name}.elf")
         pieces = [FlashPiece(name, address, data) for address, data in sorted(segments.items())]
-        file = into / f"{port}-{name}.hex"
-        file.write_bytes(intel_hex(pieces, 0))
-        written.append(file)
+        files = {"hex": intel_hex(pieces, 0)}
+        if (family := UF2_PORTS.get(port)) is not None:
+            files["uf2"] = uf2([_joined(pieces)], 0, family)
+        for kind, contents in files.items():
+            file = into / f"{port}-{name}.{kind}"
+            file.write_bytes(contents)
+            written.append(file)
     return written
+
+
+def _joined(pieces: list[FlashPiece]) -> FlashPiece:
+    """Return what is written in whole pages: the pieces in one, with erased flash between them."""
+    joined = bytearray()
+    for piece in pieces:
+        joined = joined.ljust(piece.offset - pieces[0].offset, b"\xff") + piece.data
+    return FlashPiece(pieces[0].name, pieces[0].offset, bytes(joined))
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ FIRMWARE = Path(__file__).resolve().parent.parent
 NOT_OURS = frozenset({"transfer_buffer", "model_arena"})
 NETWORK = FIRMWARE / "build" / "network" / "tinyfleet-network.elf"
 LIBRARY = FIRMWARE / "build" / "library-example" / "vibration-alarm.elf"
-ROM_SECTIONS = frozenset({".text", ".rodata", ".data"})
+ROM_SECTIONS = frozenset({".boot2", ".text", ".rodata", ".data"})
 RAM_SECTIONS = frozenset({".data", ".bss", ".noinit"})
 _SYMBOL = re.compile(r"^(?P<address>[0-9a-f]+) ((?P<size>[0-9a-f]+) )?\w (?P<name>\S+)$")
 
@@ -57,6 +57,7 @@ TARGETS = (
         36,
     ),
     Target("nrf52", "nrf52840", "arm-none-eabi-", ("uart_receive_handler", "timer_handler", "fault_handler"), 36),
+    Target("rp2040", "rp2040", "arm-none-eabi-", ("uart_receive_handler", "timer_handler", "fault_handler"), 36),
     Target("rv32", "riscv32-virt", "riscv64-unknown-elf-", ("trap_handler",), 0),
 )
 

@@ -28,6 +28,9 @@ class Machine:
     stack_paint: bytes = b"\xc5" * 4
     flash_address: int | None = None  # of flash that the emulator keeps in no file; None: it maps the file
     has_watchdog: bool = True
+    has_faults: bool = True
+    is_slow: bool = False  # a signature check takes seconds: a test of its own has the agent on it (test_rp2040.py)
+    library: str | None = None  # the emulator of others that firmware/chips runs
     is_model: bool = False  # a chip of firmware/chips, which reads the flash file when it starts; otherwise QEMU
 
     def command(self, elf: Path, flash: Path, uart: str, control: int) -> list[str]:
@@ -91,7 +94,19 @@ NRF52840 = Machine(
     flash_address=0x40000,
     is_model=True,
 )
-MACHINES = (MPS2_AN386, RISCV32_VIRT, NRF51_MICROBIT, STM32L4, NRF52840)
+RP2040 = Machine(
+    name="rp2040",
+    emulator=(sys.executable, "-m", "firmware.chips", "rp2040", "{elf}", "{flash}", "--flash-address", "0x10040000"),
+    flash_file_bytes=0xC0000,
+    binutils="arm-none-eabi-",
+    stack_budget="stack_rp2040",
+    flash_address=0x10040000,
+    has_faults=False,
+    is_slow=True,
+    library="rp2040py",
+    is_model=True,
+)
+MACHINES = (MPS2_AN386, RISCV32_VIRT, NRF51_MICROBIT, STM32L4, NRF52840, RP2040)
 
 
 def write_flash_file(machine: Machine, path: Path, contents: dict[int, bytes]) -> None:

@@ -56,7 +56,9 @@ def vdev_program() -> Path:
     return build(preset()) / "tinyfleet-vdev"
 
 
-@pytest.fixture(scope="session", params=MACHINES, ids=lambda machine: machine.name)
+@pytest.fixture(
+    scope="session", params=[machine for machine in MACHINES if not machine.is_slow], ids=lambda machine: machine.name
+)
 def machine(request: pytest.FixtureRequest) -> Machine:
     assert isinstance(request.param, Machine)
     return request.param

@@ -16,7 +16,8 @@ void board_sleep(void)
     __asm__ volatile("cpsie i" ::: "memory");
 }
 
-_Noreturn void board_reset(void)
+/* Of a chip that needs more, the port has its own. */
+__attribute__((weak)) _Noreturn void board_reset(void)
 {
     SCB_AIRCR = SCB_AIRCR_RESET;
     for (;;) {

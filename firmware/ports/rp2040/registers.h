@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The registers that this port uses (RP2040 Datasheet, build of 2024-10-15; Armv6-M architecture). */
+#ifndef TINYFLEET_PORTS_RP2040_REGISTERS_H
+#define TINYFLEET_PORTS_RP2040_REGISTERS_H
+
+#include <stdint.h>
+
+#define REGISTER(address) (*(volatile uint32_t *)(address))
+
+#define CLK_REF_CTRL REGISTER(0x40008030u)
+#define CLK_REF_CTRL_XOSC 2u
+#define CLK_REF_SELECTED REGISTER(0x40008038u)
+#define CLK_REF_SELECTED_XOSC (1u << 2)
+#define CLK_SYS_CTRL REGISTER(0x4000803Cu)
+#define CLK_SYS_CTRL_REF 0u
+#define CLK_SYS_CTRL_PLL_SYS 1u
+#define CLK_SYS_SELECTED REGISTER(0x40008044u)
+#define CLK_SYS_SELECTED_REF (1u << 0)
+#define CLK_SYS_SELECTED_PLL_SYS (1u << 1)
+#define CLK_PERI_CTRL REGISTER(0x40008048u)
+#define CLK_PERI_CTRL_ENABLE (1u << 11)
+
+#define RESETS_DONE REGISTER(0x4000C008u)
+#define RESETS_CLEAR REGISTER(0x4000F000u) /* the alias that clears bits of RESET */
+#define RESETS_IO_BANK0 (1u << 5)
+#define RESETS_PADS_BANK0 (1u << 8)
+#define RESETS_PLL_SYS (1u << 12)
+#define RESETS_TIMER (1u << 21)
+#define RESETS_UART0 (1u << 22)
+
+#define PSM_WDSEL REGISTER(0x40010008u)
+#define PSM_WDSEL_ALL_BUT_OSCILLATORS 0x1FFFCu
+
+#define GPIO_CTRL(n) REGISTER(0x40014004u + 8u * (n))
+#define GPIO_CTRL_UART 2u
+#define PAD(n) REGISTER(0x4001C004u + 4u * (n))
+#define PAD_INPUT_WITH_PULL_UP 0x4Au
+
+#define XOSC_CTRL REGISTER(0x40024000u)
+#define XOSC_CTRL_ENABLE_1_15_MHZ (0xFABu << 12 | 0xAA0u)
+#define XOSC_STATUS REGISTER(0x40024004u)
+#define XOSC_STATUS_STABLE (1u << 31)
+#define XOSC_STARTUP REGISTER(0x4002400Cu)
+
+#define PLL_CS REGISTER(0x40028000u)
+#define PLL_CS_LOCK (1u << 31)
+#define PLL_FBDIV REGISTER(0x40028008u)
+#define PLL_PRIM REGISTER(0x4002800Cu)
+#define PLL_PRIM_DIVIDE_BY(first, second) ((first) << 16 | (second) << 12)
+#define PLL_PWR_CLEAR REGISTER(0x4002B004u)
+#define PLL_PWR_PD (1u << 0)
+#define PLL_PWR_POSTDIVPD (1u << 3)
+#define PLL_PWR_VCOPD (1u << 5)
+
+#define UART_DR REGISTER(0x40034000u)
+#define UART_FR REGISTER(0x40034018u)
+#define UART_FR_RXFE (1u << 4)
+#define UART_FR_TXFF (1u << 5)
+#define UART_IBRD REGISTER(0x40034024u)
+#define UART_FBRD REGISTER(0x40034028u)
+#define UART_LCR_H REGISTER(0x4003402Cu)
+#define UART_LCR_H_8_BITS_FIFO (3u << 5 | 1u << 4)
+#define UART_CR REGISTER(0x40034030u)
+#define UART_CR_RUN_WITH_RTS (1u << 14 | 1u << 9 | 1u << 8 | 1u << 0)
+#define UART_IMSC REGISTER(0x40034038u)
+#define UART_IMSC_RECEIVED (1u << 4 | 1u << 6) /* enough bytes for an interrupt, or a pause after fewer */
+
+#define TIMER_ALARM0 REGISTER(0x40054010u)
+#define TIMER_TIMERAWL REGISTER(0x40054028u)
+#define TIMER_INTR REGISTER(0x40054034u)
+#define TIMER_INTE REGISTER(0x40054038u)
+
+#define WATCHDOG_CTRL REGISTER(0x40058000u)
+#define WATCHDOG_CTRL_TRIGGER (1u << 31)
+#define WATCHDOG_CTRL_ENABLE (1u << 30)
+#define WATCHDOG_LOAD REGISTER(0x40058004u)
+#define WATCHDOG_REASON REGISTER(0x40058008u)
+#define WATCHDOG_REASON_TIMER 1u
+#define WATCHDOG_TICK REGISTER(0x4005802Cu)
+#define WATCHDOG_TICK_ENABLE (1u << 9)
+
+#define NVIC_ENABLE REGISTER(0xE000E100u)
+#define IRQ_TIMER_0 0u
+#define IRQ_UART0 20u
+
+#endif
