@@ -7,7 +7,7 @@ import hashlib
 import math
 import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
@@ -27,8 +27,7 @@ from reconciler.compiler.forest.forest_prediction import predict_forest
 from reconciler.compiler.forest.training import import_ensemble, train_forest
 from reconciler.compiler.micropython.translation import DeviceModel, translate
 from reconciler.compiler.pack.checker import check_pack, operator_numbers
-from reconciler.compiler.pack.decision_head import DecisionMode, decode_head
-from reconciler.compiler.pack.fixed_point import Ints
+from reconciler.compiler.pack.decision_head import decode_head
 from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.learning_parameter import learning_pack
 from reconciler.compiler.pack.operators import NAMES
@@ -41,14 +40,8 @@ from reconciler.compiler.pack.pack_format import (
     disassemble,
 )
 from reconciler.compiler.pack.pack_source import checked_pack
-from reconciler.compiler.pack.parameter_values import encode_value
 from reconciler.compiler.pack.sampling_parameters import with_sampling
-from reconciler.compiler.pack.tunable_parameters_section import (
-    Parameter,
-    ParameterEncoding,
-    decode_parameters,
-    name_hash,
-)
+from reconciler.compiler.pack.tunable_parameters_section import decode_parameters
 from reconciler.compiler.recipe import File, Recipe
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.tensorflow_converter import convert_model
@@ -57,14 +50,6 @@ from reconciler.model import LEARN_GENERATION, LayerSplit, Runtime, StageOf
 from reconciler.model.samples import SAMPLING_PARAMETERS
 
 Progress = Callable[[str], None]
-_HEAD_MODES = {
-    "argmax": DecisionMode.LARGEST,
-    "reconstruction": DecisionMode.RECONSTRUCTION,
-    "threshold": DecisionMode.THRESHOLD,
-}
-_THRESHOLD_ENCODINGS = {DecisionMode.RECONSTRUCTION: ParameterEncoding.RECONSTRUCTION_ERROR}
-_ORACLE_SAMPLES = 4
-_ORACLE_STEPS = 24  # of a model with state
 NETWORK_SUFFIXES = (".tflite", ".lite", ".keras", ".zip")
 # Packages on which the bytes or the figures of a build may depend, by the module that is imported.
 _TOOLS = {
@@ -249,31 +234,25 @@ class BuildPipeline:
 
     def _network(self, model: bytes, float32: bytes | None) -> CandidatePack:
         # These modules import ai-edge-litert; all other kinds of models are built without it.
-        from reconciler.compiler.tflite.network_pack import Decision, DeviceLimits, build_network  # noqa: PLC0415
-        from reconciler.compiler.tflite.network_prediction import Int8Model, NetworkPredictor  # noqa: PLC0415
+        from reconciler.compiler.tflite.decided_network import (  # noqa: PLC0415
+            build_decided_network,
+            compare_with_oracle,
+            int8_model,
+        )
+        from reconciler.compiler.tflite.network_pack import DeviceLimits  # noqa: PLC0415
+        from reconciler.compiler.tflite.network_prediction import NetworkPredictor  # noqa: PLC0415
         from reconciler.compiler.tflite.oracle import Oracle  # noqa: PLC0415
 
         self._progress("plan")
         recipe = self._recipe
         if self._is_stage:
             return self._stage(model)
-        mode = _HEAD_MODES[recipe.decide] if recipe.decide else None
         limits = DeviceLimits(recipe.target.pack_format, recipe.target.arena_bytes)
-        without_head = build_network(model, limits=limits)
-        parameters = self._limit(without_head.data, mode)
-        decision = None if mode is None else Decision(mode, 0 if parameters else None)
-        network = build_network(model, decision=decision, parameters=parameters, limits=limits)
+        network = build_decided_network(model, recipe.decide, self._parameters, limits)
         pack = disassemble(network.data)
-        inputs, outputs = decode_io(pack.section(SectionId.IO))
         self._progress(ORACLE_STEP)
-        int8 = Int8Model(
-            Oracle(model, network.locations),
-            inputs,
-            [item for item in outputs if item.tensor is not None],
-            network.input_orders,
-            SectionId.STATE in pack.sections,
-        )
-        _compare_with_oracle(network.data, int8.run)
+        int8 = int8_model(model, network)
+        compare_with_oracle(network.data, int8.run)
         head = pack.section(SectionId.HEAD)
         entries = decode_parameters(pack.section(SectionId.PARAMETERS))
         predictor = NetworkPredictor(
@@ -333,23 +312,6 @@ class BuildPipeline:
         figures |= {"first_operator": first, "end_operator": end}
         return CandidatePack(stage.data, _no_predictions_of_stages, figures, notes)
 
-    def _limit(self, without_head: bytes, mode: DecisionMode | None) -> tuple[Parameter, ...]:
-        values = self._parameters
-        if not values:
-            if mode in {DecisionMode.RECONSTRUCTION, DecisionMode.THRESHOLD}:
-                raise BuildFailed("spec.decide needs a limit: set `threshold` in spec.parameters")
-            return ()
-        if mode is None or set(values) != {"threshold"}:
-            raise BuildFailed("a network takes one parameter, `threshold`, and only with a spec.decide that uses it")
-        pack = disassemble(without_head)
-        limits = (0, (1 << 31) - 1) if mode is DecisionMode.RECONSTRUCTION else (-129, 128)
-        encoding = _THRESHOLD_ENCODINGS.get(mode, ParameterEncoding.OUTPUT_VALUE)
-        entry = Parameter(name_hash("threshold"), 0, *limits, encoding)
-        default = encode_value(pack, entry, values["threshold"])
-        if not limits[0] <= default <= limits[1]:
-            raise BuildFailed(f"the threshold {values['threshold']} is outside the range of the model's output")
-        return (Parameter(entry.name_hash, default, *limits, entry.encoding),)
-
 
 def _reproduce_golden_vectors(data: bytes) -> tuple[int, int]:
     """Run the golden vectors, on the device's own engine if it is built; return how many passed, and of how many."""
@@ -362,18 +324,3 @@ def _reproduce_golden_vectors(data: bytes) -> tuple[int, int]:
     if execution.verdict != 0:
         raise BuildFailed(f"the device's engine refuses the pack with error {execution.verdict}: a bug of the compiler")
     return count if execution.first_wrong_golden is None else execution.first_wrong_golden, count
-
-
-def _compare_with_oracle(data: bytes, oracle: Callable[[Sequence[Ints]], list[Ints]]) -> None:
-    """Compare the pack with the oracle on a few random inputs; a difference is a bug of the compiler.
-
-    If the model has state, the inputs are a sequence from the initial state, of both sides.
-    """
-    reference = ReferenceInterpreter(data)
-    rng = np.random.default_rng(len(data))
-    for _ in range(_ORACLE_STEPS if SectionId.STATE in reference.pack.sections else _ORACLE_SAMPLES):
-        inputs = [rng.integers(-128, 128, source.elements) for source in reference.inputs]
-        computed = reference.run([x.astype(np.int8).tobytes() for x in inputs]).outputs
-        for ours, theirs in zip(computed, oracle(inputs), strict=False):  # ours may end with a decision
-            if (np.frombuffer(ours, np.int8) != theirs).any():
-                raise AssertionError("the pack does not compute what the oracle computes: a bug of the compiler")

@@ -38,10 +38,14 @@ def fetcher(model: Model, tree: Tree) -> Callable[[File], bytes]:
     named = sources_of(model)
 
     def fetch(file: File) -> bytes:
-        source = named[file.sha256]
-        return from_url(source.url, file.sha256) if source.url is not None else _from_tree(tree, source.path or "")
+        return fetch_source(named[file.sha256], tree)
 
     return fetch
+
+
+def fetch_source(source: ModelSource, tree: Tree) -> bytes:
+    """Return the content of a file. The caller checks its digest."""
+    return from_url(source.url, source.sha256) if source.url is not None else _from_tree(tree, source.path or "")
 
 
 def _from_tree(tree: Tree, path: str) -> bytes:

@@ -92,7 +92,9 @@ class Engine:
             name, ports.open_knowledge, ports.builder, self.artifacts, self.inventory, ports.links, ports.clock
         )
         self.contests = ContestStation(station, self._may_visit, self.wake.set)
-        training = TrainingPorts(name, ports.state_dir, self.contests, ports.clock, ports.limits, ports.cluster)
+        training = TrainingPorts(
+            name, ports.state_dir, self.contests, ports.clock, ports.limits, ports.builder, ports.cluster
+        )
         self.trainings = TrainingStation(training, self.wake.set)
         pipelines = PipelinePorts(
             self.artifacts, self.inventory, ports.links, ports.gateway.signer, ports.clock, self.wake.set

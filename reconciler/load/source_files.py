@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks the files that models and functions name: they exist, are regular files, and match their SHA-256."""
+"""Checks the files that documents name: they exist, are regular files, and match their SHA-256."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from reconciler.load.check_cache import CheckCache, FileFacts
 from reconciler.load.document_index import DocumentIndex, Origin, RepositoryProblem
-from reconciler.model import Model, ModelSource
+from reconciler.model import Model, ModelSource, Training
 from reconciler.registries.pointers import (
     DVC_CONFIG,
     DVC_SUFFIX,
@@ -31,7 +32,7 @@ ELSEWHERE = "store it elsewhere and set `url`"
 
 @dataclass(frozen=True, slots=True)
 class NamedSource:
-    """One source file of a model or a function, and where the document names it."""
+    """One source file of a model, a training or a function, and where the document names it."""
 
     origin: Origin
     at: JsonPath
@@ -46,11 +47,16 @@ class NamedSource:
 
 
 def check_sources(documents: DocumentIndex, tree: Tree, cache: CheckCache) -> Iterator[RepositoryProblem]:
-    """Report each file of a model or a function that is missing or does not match its SHA-256."""
+    """Report each file of a model, a training or a function that is missing or does not match its SHA-256."""
     for ref, model in documents.models.items():
         origin = documents.origin("Model", ref)
         for at, source in _sources_of(model):
             if source.path is not None:  # a URL is checked when a build fetches it
+                yield from _check(NamedSource(origin, at, source.path, source.sha256), documents, tree, cache)
+    for training_name, training in documents.trainings.items():
+        origin = documents.origin("Training", training_name)
+        for at, source in _networks_of(training):
+            if source.path is not None:
                 yield from _check(NamedSource(origin, at, source.path, source.sha256), documents, tree, cache)
     for name, function in documents.functions.items():
         origin, module = documents.origin("Function", name), function.source
@@ -61,11 +67,12 @@ def check_sources(documents: DocumentIndex, tree: Tree, cache: CheckCache) -> It
 
 
 def source_files(documents: DocumentIndex) -> Iterator[TreeEntry]:
-    """Yield the files of the repository that models and functions use."""
-    for model in documents.models.values():
-        for _, source in _sources_of(model):
-            if source.path in documents.files:
-                yield documents.files[source.path]
+    """Yield the files of the repository that models, trainings and functions use."""
+    models = (source for model in documents.models.values() for _, source in _sources_of(model))
+    networks = (source for training in documents.trainings.values() for _, source in _networks_of(training))
+    for source in chain(models, networks):
+        if source.path in documents.files:
+            yield documents.files[source.path]
     for function in documents.functions.values():
         if function.source.path in documents.files:
             yield documents.files[function.source.path]
@@ -78,6 +85,12 @@ def _sources_of(model: Model) -> Iterator[tuple[JsonPath, ModelSource]]:
     for index, gate in enumerate(model.gates):
         if gate.data:
             yield ("spec", "gates", index, "data"), gate.data
+
+
+def _networks_of(training: Training) -> Iterator[tuple[JsonPath, ModelSource]]:
+    for index, space in enumerate(training.try_):
+        if space.source is not None:
+            yield ("spec", "try", index, "source"), space.source
 
 
 def _check(named: NamedSource, documents: DocumentIndex, tree: Tree, cache: CheckCache) -> Iterator[RepositoryProblem]:

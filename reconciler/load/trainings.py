@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from reconciler.candidates import types_of
 from reconciler.load.document_index import DocumentIndex, Origin, RepositoryProblem, cap_alike
 from reconciler.load.references import DocumentReference
-from reconciler.model import CLASSIFIERS, Contest, Training, WindowLabel
+from reconciler.model import (
+    CLASSIFIERS,
+    FORESTS,
+    Contest,
+    Decide,
+    SearchSpace,
+    Training,
+    TrainingMethod,
+    WindowLabel,
+)
 from reconciler.validation.problems import Rule, quoted_list
 
 FOREST_OPERATOR = "TREE_ENSEMBLE"
@@ -29,7 +38,8 @@ def _trainings(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
             yield from where.unresolved("Contest", training.contest, documents.contests)
             continue
         yield from _contest(origin, training, contest)
-        yield from _operator(documents, origin, contest)
+        if all(space.method in FORESTS for space in training.try_):
+            yield from _operator(documents, origin, contest)
 
 
 def _search(origin: Origin, training: Training) -> Iterator[RepositoryProblem]:
@@ -39,16 +49,48 @@ def _search(origin: Origin, training: Training) -> Iterator[RepositoryProblem]:
         yield RepositoryProblem(origin, ("spec", "data", "labels"), Rule.CONFLICTING_VALUES, message, "add `normal`")
     for index, space in enumerate(training.try_):
         at = ("spec", "try", index)
-        if space.method in CLASSIFIERS and labels != set(WindowLabel):
-            message = f"{space.method} learns the difference between two kinds of windows, and `data.labels` has one"
+        if _tells_apart(space) and labels != set(WindowLabel):
+            by = f"`decide: {space.decide}`" if space.decide is not None else space.method.value
+            message = f"{by} learns the difference between two kinds of windows, and `data.labels` has one"
             hint = "set `data.labels: [normal, anomalous]`"
             yield RepositoryProblem(origin, (*at, "method"), Rule.CONFLICTING_VALUES, message, hint)
+        yield from (
+            RepositoryProblem(origin, (*at, field), Rule.CONFLICTING_VALUES, message, hint)
+            for field, message, hint in _fields(space)
+        )
         features = space.features
         for place, count in enumerate(features.choose if features is not None else ()):
             if features is not None and count > len(features.of):
                 message = f"`choose` {count} is more than the {len(features.of)} features in `of`"
                 where = (*at, "features", "choose", place)
                 yield RepositoryProblem(origin, where, Rule.CONFLICTING_VALUES, message, "choose fewer, or add some")
+
+
+def _tells_apart(space: SearchSpace) -> bool:
+    by_output = space.method is TrainingMethod.KERAS and space.decide in {Decide.ARGMAX, Decide.THRESHOLD}
+    return space.method in CLASSIFIERS or by_output
+
+
+def _fields(space: SearchSpace) -> Iterator[tuple[str, str, str]]:
+    """Yield each field that a method lacks or has no use for, with what is wrong and what to do."""
+    if space.method is TrainingMethod.KERAS:
+        source = space.source
+        if source is None:
+            yield "method", "keras has no `source`", "name a .keras file with the architecture and the first weights"
+        elif not (source.path or source.url or "").endswith(".keras"):
+            yield (
+                "source",
+                "the source of a network is not a .keras file",
+                "save it with `model.save`",
+            )
+        if space.decide is None:
+            yield "method", "keras has no `decide`", "set `decide: reconstruction` for an autoencoder"
+        if space.features is not None:
+            yield "features", "a network reads the window itself, and no features of it", "remove `features`"
+    else:
+        for field, value in (("source", space.source), ("decide", space.decide)):
+            if value is not None:
+                yield field, f"{space.method} takes no `{field}`", "set `method: keras`, or remove the field"
 
 
 def _contest(origin: Origin, training: Training, contest: Contest) -> Iterator[RepositoryProblem]:

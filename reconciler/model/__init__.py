@@ -165,6 +165,7 @@ from reconciler.model.rollouts import (
 from reconciler.model.samples import Sample, SampleLog
 from reconciler.model.trainings import (
     CLASSIFIERS,
+    FORESTS,
     FeatureChoice,
     ForestScheme,
     Objective,
@@ -184,6 +185,7 @@ from reconciler.model.trainings import (
 __all__ = [
     "CLASSIFIERS",
     "CLOCK_LABEL",
+    "FORESTS",
     "LEARN_GENERATION",
     "LEARN_OPERATOR",
     "SHORT_DIGEST_BYTES",

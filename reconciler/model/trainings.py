@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from reconciler.model.models import FeatureOf
+from reconciler.model.models import Decide, FeatureOf, ModelSource
 from reconciler.model.names import ContestId, Labels, TrainingId
 
 
@@ -57,9 +57,11 @@ class TrainingMethod(StrEnum):
     ISOLATION_FOREST = "isolation-forest"
     RANDOM_FOREST = "random-forest"
     EXTRA_TREES = "extra-trees"
+    KERAS = "keras"
 
 
 CLASSIFIERS = frozenset({TrainingMethod.RANDOM_FOREST, TrainingMethod.EXTRA_TREES})
+FORESTS = CLASSIFIERS | {TrainingMethod.ISOLATION_FOREST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class ForestScheme(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
-    """A method with the values that trials choose from."""
+    """A method with the values that trials choose from. Forests and networks have no setting in common."""
 
     method: TrainingMethod
     trees: tuple[int, ...] = (10, 20, 50)
@@ -87,6 +89,11 @@ class SearchSpace:
     max_depth: tuple[int, ...] = (12,)  # of each tree of a classifier
     scheme: tuple[ForestScheme, ...] = (ForestScheme.INT8,)
     features: FeatureChoice | None = None  # None: the values of a sample, for forests
+    source: ModelSource | None = None  # of a network: its architecture and first weights
+    decide: Decide | None = None  # how the output of the network becomes a decision
+    epochs: tuple[int, ...] = (30,)  # how often a network sees all windows
+    batch_size: tuple[int, ...] = (32,)  # windows of one step
+    learning_rate: tuple[float, ...] = (0.001,)  # of Adam
 
 
 class ObjectiveMetric(StrEnum):

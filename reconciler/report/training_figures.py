@@ -32,8 +32,8 @@ class TrainedFigures:
     def text(self) -> str:
         """Return how it was made, in one line."""
         made = self.settings
-        parts = [f"{made[name]} {name}" for name in ("trees", "samples", "maxDepth") if name in made]
-        features = ", ".join(made.get("features", ()))
+        parts = [f"{made[name]} {name}" for name in ("trees", "samples", "maxDepth", "epochs") if name in made]
+        features = ", ".join(made.get("features", ())) or made.get("source", "")
         return ", ".join((str(made.get("method", "")), *parts, *([f"of {features}"] if features else [])))
 
 

@@ -12,10 +12,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from reconciler.model import CLASSIFIERS, FeatureOf, ForestScheme, SearchSpace, Training, TrainingMethod
+from reconciler.model import CLASSIFIERS, Decide, FeatureOf, ForestScheme, SearchSpace, Training, TrainingMethod
 
 Choice = TypeVar("Choice")
 _SEED_LIMIT = 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class ForestSettings:
+    """The settings of a forest."""
+
+    trees: int
+    samples: int
+    max_depth: int
+    scheme: ForestScheme
+    features: tuple[FeatureOf, ...]  # empty: the values of a sample
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """The settings of a network."""
+
+    name: str  # of the file, whose suffix says what it is
+    sha256: str  # of the file: the architecture and the first weights
+    decide: Decide
+    epochs: int
+    batch_size: int
+    learning_rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +47,31 @@ class Trial:
 
     number: int  # from 1
     method: TrainingMethod
-    trees: int
-    samples: int
-    max_depth: int
-    scheme: ForestScheme
-    features: tuple[FeatureOf, ...]  # empty: the values of a sample
+    made_of: ForestSettings | NetworkSettings
     seed: int
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """The settings that have an effect on the model, for people and programs."""
-        own = {"maxDepth": self.max_depth} if self.method in CLASSIFIERS else {"samples": self.samples}
-        features = [f"{each.statistic}:{each.channel}" if each.channel else each.statistic for each in self.features]
+        made_of = self.made_of
+        if isinstance(made_of, NetworkSettings):
+            return {
+                "method": self.method.value,
+                "source": made_of.name,
+                "sha256": made_of.sha256,
+                "decide": made_of.decide.value,
+                "epochs": made_of.epochs,
+                "batchSize": made_of.batch_size,
+                "learningRate": made_of.learning_rate,
+                "seed": self.seed,
+            }
+        own = {"maxDepth": made_of.max_depth} if self.method in CLASSIFIERS else {"samples": made_of.samples}
+        features = [f"{each.statistic}:{each.channel}" if each.channel else each.statistic for each in made_of.features]
         return {
             "method": self.method.value,
-            "trees": self.trees,
+            "trees": made_of.trees,
             **own,
-            "scheme": self.scheme.value,
+            "scheme": made_of.scheme.value,
             "seed": self.seed,
             "features": features,
         }
@@ -54,15 +85,31 @@ def draw_trials(training: Training) -> tuple[Trial, ...]:
 def _draw(training: Training, number: int) -> Trial:
     draws = _Draws(training.seed, number)
     space = draws.one_of(training.try_)
-    return Trial(
-        number,
-        space.method,
+    made_of = _network(draws, space) if space.method is TrainingMethod.KERAS else _forest(draws, space)
+    return Trial(number, space.method, made_of, draws.below(_SEED_LIMIT))
+
+
+def _forest(draws: _Draws, space: SearchSpace) -> ForestSettings:
+    return ForestSettings(
         draws.one_of(space.trees),
         draws.one_of(space.samples),
         draws.one_of(space.max_depth),
         draws.one_of(space.scheme),
         _features(draws, space),
-        draws.below(_SEED_LIMIT),
+    )
+
+
+def _network(draws: _Draws, space: SearchSpace) -> NetworkSettings:
+    if space.source is None or space.decide is None:
+        raise ValueError("a network without a source or a decision is refused when the fleet is loaded")
+    name = (space.source.path or space.source.url or "").rpartition("/")[2]
+    return NetworkSettings(
+        name,
+        space.source.sha256,
+        space.decide,
+        draws.one_of(space.epochs),
+        draws.one_of(space.batch_size),
+        draws.one_of(space.learning_rate),
     )
 
 

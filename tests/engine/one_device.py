@@ -30,7 +30,7 @@ from reconciler.model import (
     DeviceId,
     Digest,
     Install,
-    ModelRef,
+    ModelSource,
     Origin,
     Rollout,
 )
@@ -82,8 +82,8 @@ class FullStore:
     def figures(self, _desired: Desired, _artifact: Artifact) -> dict[str, float]:
         return {}
 
-    async def source_file(self, _desired: Desired, ref: ModelRef) -> bytes:
-        raise AssertionError(ref)
+    async def source_file(self, _desired: Desired, source: ModelSource) -> bytes:
+        raise AssertionError(source)
 
 
 class AnyLink:

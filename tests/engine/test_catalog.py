@@ -24,6 +24,7 @@ from reconciler.model import (
     Digest,
     Install,
     ModelRef,
+    ModelSource,
     Origin,
     Version,
 )
@@ -81,8 +82,8 @@ class ScriptedBuilder(FullStore):
     def figures(self, _desired: Desired, _artifact: Artifact) -> dict[str, float]:
         return {}
 
-    async def source_file(self, _desired: Desired, ref: ModelRef) -> bytes:
-        raise NotImplementedError(ref)
+    async def source_file(self, _desired: Desired, source: ModelSource) -> bytes:
+        raise NotImplementedError(source)
 
 
 class Passes:

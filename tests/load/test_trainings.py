@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -15,6 +16,9 @@ from tests.load.test_contests import CANDIDATES, POOL, contest, forest
 
 METHOD = "    - {method: isolation-forest, features: {of: [{statistic: std}, {statistic: rms}], choose: [1, 2]}}\n"
 
+NETWORK_SHA256 = hashlib.sha256(b"a network").hexdigest()
+NETWORK = f"    - {{method: keras, source: {{path: ae.keras, sha256: {NETWORK_SHA256}}}, decide: reconstruction}}\n"
+
 
 def training(repo: Repo, *, contest: str = "first", model: str = "forest", method: str = METHOD, more: str = "") -> str:
     spec = f"spec:\n  contest: {contest}\n  model: {model}\n  try:\n{method}{more}"
@@ -24,7 +28,7 @@ def training(repo: Repo, *, contest: str = "first", model: str = "forest", metho
 @pytest.fixture
 def checked(repo: Repo) -> Repo:
     repo.replace("types.yaml", "[CONV_2D]", "[CONV_2D, TREE_ENSEMBLE]")
-    repo.write("forest.yaml", forest(repo)).write("contests.yaml", contest(repo))
+    repo.write("forest.yaml", forest(repo)).write("contests.yaml", contest(repo)).write("ae.keras", "a network")
     return repo.write("training.yaml", training(repo))
 
 
@@ -42,6 +46,14 @@ BROKEN: dict[str, Case] = {
     "classifier of one label": (rewrite(method="    - {method: extra-trees}\n"), Rule.CONFLICTING_VALUES, 8, "$.spec.try[0].method", "`data.labels: [normal, anomalous]`"),
     "no normal windows": (rewrite(more="  data: {labels: [anomalous]}\n"), Rule.CONFLICTING_VALUES, 9, "$.spec.data.labels", "has to know normal windows"),
     "more features than there are": (rewrite(method=METHOD.replace("[1, 2]", "[1, 3]")), Rule.CONFLICTING_VALUES, 8, "$.spec.try[0].features.choose[1]", "more than the 2 features"),
+    "network without a file": (rewrite(method="    - {method: keras, decide: reconstruction}\n"), Rule.CONFLICTING_VALUES, 8, "$.spec.try[0].method", "keras has no `source`"),
+    "network without a decision": (rewrite(method=NETWORK.replace("decide: reconstruction", "epochs: [3]")), Rule.CONFLICTING_VALUES, 8, "$.spec.try[0].method", "keras has no `decide`"),
+    "network of another kind of file": (rewrite(method=NETWORK.replace("ae.keras", "ae.tflite")), Rule.CONFLICTING_VALUES, 8, "$.spec.try[0].source", "not a .keras file"),
+    "network with features": (rewrite(method=NETWORK.replace("decide: reconstruction", "decide: reconstruction, features: {of: [{statistic: rms}]}")), Rule.CONFLICTING_VALUES, 8, "$.spec.try[0].features", "reads the window itself"),
+    "network that tells apart, of one label": (rewrite(method=NETWORK.replace("reconstruction", "threshold")), Rule.CONFLICTING_VALUES, 8, "$.spec.try[0].method", "`decide: threshold` learns the difference"),
+    "network that is not there": (rewrite(method=NETWORK.replace("ae.keras", "b.keras")), Rule.MISSING_FILE, 8, "$.spec.try[0].source.path", "no file `b.keras`"),
+    "another network": (rewrite(method=NETWORK.replace(NETWORK_SHA256, "0" * 64)), Rule.CHECKSUM_MISMATCH, 8, "$.spec.try[0].source.sha256", "changed separately"),
+    "forest with a file": (rewrite(method="    - {method: isolation-forest, decide: argmax}\n"), Rule.CONFLICTING_VALUES, 8, "$.spec.try[0].decide", "isolation-forest takes no `decide`"),
     "no method": (rewrite(method="    []\n"), Rule.WRONG_VALUE, 8, "$.spec.try", ""),
     "too many proposals": (rewrite(more="  keep: 6\n"), Rule.WRONG_VALUE, 9, "$.spec.keep", "5"),
 }  # fmt: skip
@@ -63,6 +75,11 @@ def test_a_training_is_loaded_with_its_defaults(checked: Repo) -> None:
     assert space.features is not None
     assert space.features.of == (FeatureOf("std"), FeatureOf("rms"))
     assert space.features.choose == (1, 2)
+
+
+def test_a_network_is_trained_for_devices_without_forests(checked: Repo) -> None:
+    checked.write("training.yaml", training(checked, method=NETWORK)).replace("types.yaml", "TREE_ENSEMBLE", "LOOKUP")
+    assert not [problem for problem in checked.problems() if problem.path == "training.yaml"]
 
 
 @pytest.mark.parametrize("name", BROKEN)

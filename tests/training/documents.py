@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from reconciler.compiler.pack.io_section import ElementType
 from reconciler.compiler.training.snapshot import Snapshot, SnapshotLayout
 from reconciler.model import (
     ContestId,
@@ -27,6 +28,7 @@ from reconciler.training.selection import RowUse, SelectedRow
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 PUMP = DeviceId("pump-1")
 SAMPLES = 32
+INT8 = SnapshotLayout(SAMPLES, 1, 0.02, ElementType.INT8, -3)
 FEATURES = FeatureChoice(tuple(FeatureOf(name) for name in ("std", "peak", "mean", "kurtosis")), (2, 3))
 FOREST = SearchSpace(TrainingMethod.ISOLATION_FOREST, trees=(5, 10), samples=(32, 64), features=FEATURES)
 TRAINING = Training(
@@ -62,3 +64,23 @@ def snapshot(normal: int = 120, anomalous: int = 12, seed: int = 3) -> Snapshot:
     windows = np.random.default_rng(seed).normal(0, spread[:, None], (len(every), SAMPLES))
     data = np.clip(windows, -32_000, 32_000).astype("<i2").tobytes()
     return Snapshot(SnapshotLayout(SAMPLES, 1, 1.0), every, data)
+
+
+def int8_windows(every: tuple[SelectedRow, ...], seed: int = 3) -> bytes:
+    """Return windows as a network reads them: a steady vibration of any phase, with noise where there is a fault."""
+    chance = np.random.default_rng(seed)
+    angle = 2 * np.pi * np.arange(SAMPLES) / 16 + chance.uniform(0, 2 * np.pi, (len(every), 1))
+    noise = np.array([40.0 if row.anomalous else 3.0 for row in every])
+    windows = 60 * np.sin(angle) + chance.normal(0, noise[:, None], (len(every), SAMPLES))
+    data: bytes = np.clip(np.rint(windows) + INT8.zero_point, -128, 127).astype("<i1").tobytes()
+    return data
+
+
+def int8_snapshot(*, learn_anomalies: bool = False) -> Snapshot:
+    """Return the windows of a contest whose champion is a network."""
+    every = rows(normal=120, anomalous=24)
+    if learn_anomalies:
+        every = tuple(
+            replace(row, use=RowUse.TRAIN if place < 100 else RowUse.EVALUATE) for place, row in enumerate(every)
+        )
+    return Snapshot(INT8, every, int8_windows(every))

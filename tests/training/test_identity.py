@@ -5,7 +5,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.model import Objective, TrainingData, TrainingProposal, TrainingTrigger
+from reconciler.model import (
+    Decide,
+    Digest,
+    ModelSource,
+    Objective,
+    SearchSpace,
+    TrainingData,
+    TrainingMethod,
+    TrainingProposal,
+    TrainingTrigger,
+)
 from reconciler.training.identity import run_digest, versions
 from tests.training.documents import FOREST, NOON, TRAINING
 
@@ -23,6 +33,18 @@ def test_all_that_the_models_depend_on_changes_the_run() -> None:
         replace(TRAINING, model="tree"),
     ]
     assert len({first, run_digest(TRAINING, "cd" * 32), *(run_digest(each, SNAPSHOT) for each in others)}) == 8
+
+
+def test_forests_keep_the_name_from_before_there_were_networks() -> None:
+    assert run_digest(TRAINING, "00") == "c783d3090221608c46546a889d21814dc51c4f170a610b424e98943ecca9b698"
+    source = ModelSource(Digest("ab" * 32), path="a.keras")
+    network = SearchSpace(TrainingMethod.KERAS, source=source, decide=Decide.RECONSTRUCTION)
+    others = [
+        network,
+        replace(network, epochs=(5,)),
+        replace(network, source=replace(source, sha256=Digest("cd" * 32))),
+    ]
+    assert len({run_digest(replace(TRAINING, try_=(each,)), SNAPSHOT) for each in others}) == 3
 
 
 def test_when_it_runs_and_how_it_is_proposed_does_not() -> None:

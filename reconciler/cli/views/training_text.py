@@ -17,6 +17,8 @@ from reconciler.review.formatting import ago
 from reconciler.training.selection import RowCounts
 from reconciler.training.trials import Trial
 
+_SETTINGS = ("trees", "samples", "maxDepth", "scheme", "decide", "epochs", "batchSize", "learningRate")
+
 
 def listed_trainings(found: Sequence[TrainingOverview]) -> RenderableType:
     """Show all trainings."""
@@ -74,7 +76,7 @@ def planned_training(
     if missing:
         yield Text(f"nothing would be trained: {missing}", "yellow")
     yield Text()
-    table = plain_table("TRIAL", "METHOD", "SETTINGS", "FEATURES", "SEED")
+    table = plain_table("TRIAL", "METHOD", "SETTINGS", "MADE OF", "SEED")
     for trial in trials:
         table.add_row(*_trial(trial))
     yield table
@@ -82,8 +84,9 @@ def planned_training(
 
 def _trial(trial: Trial) -> Iterable[str]:
     made = trial.settings
-    settings = ", ".join(f"{made[name]} {name}" for name in ("trees", "samples", "maxDepth", "scheme") if name in made)
-    return str(trial.number), str(made["method"]), settings, ", ".join(made["features"]) or "-", str(trial.seed)
+    settings = ", ".join(f"{made[name]} {name}" for name in _SETTINGS if name in made)
+    made_of = made.get("source") or ", ".join(made["features"]) or "-"
+    return str(trial.number), str(made["method"]), settings, str(made_of), str(trial.seed)
 
 
 def _best(figures: TrainingFigures) -> RenderableType:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Converts `.keras` files and SavedModels to `.tflite` with TensorFlow.
 
-No other module imports TensorFlow, and this one only runs in the build subprocess.
+This module and `keras_training` alone import TensorFlow, and only run in the build subprocess.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def convert_model(name: str, data: bytes, representative: npt.NDArray[np.float64
     with tempfile.TemporaryDirectory() as folder:
         if name.endswith(".keras"):
             model = load_keras(name, data, Path(folder))
-            return _convert_keras(model, representative)
+            return quantize_keras(model, representative)
         unpack(name, data, Path(folder))
         return _convert_saved(name, Path(folder), representative)
 
@@ -61,7 +61,8 @@ def load_keras(name: str, data: bytes, folder: Path) -> Any:  # noqa: ANN401 - n
         raise ModelUnreadable(f"TensorFlow cannot load {name}: {_first_line(error)}") from error
 
 
-def _convert_keras(model: Any, representative: npt.NDArray[np.float64]) -> ConvertedModel:  # noqa: ANN401
+def quantize_keras(model: Any, representative: npt.NDArray[np.float64]) -> ConvertedModel:  # noqa: ANN401
+    """Convert a model of Keras in its present state."""
     tensorflow = _tensorflow()
     if len(model.inputs) != 1:
         raise BuildFailed(f"the model has {len(model.inputs)} inputs; only models with one input can be converted")

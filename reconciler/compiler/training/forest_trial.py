@@ -25,16 +25,16 @@ from reconciler.compiler.forest.training import (
 )
 from reconciler.compiler.pack.features_section import Statistic
 from reconciler.compiler.pack.forest_head import ForestMode
+from reconciler.compiler.pack.io_section import ElementType
 from reconciler.compiler.pack.isolation_score import isolation_limit, isolation_score
 from reconciler.compiler.pool.forest_evaluation import ForestEvaluation, all_features
+from reconciler.compiler.training.holdout import Holdout
 from reconciler.compiler.training.messages import TrialOutcome
 from reconciler.compiler.training.snapshot import Snapshot
 from reconciler.model import THRESHOLD, FeatureOf, Objective, TrainSpec
-from reconciler.training.objective import HoldoutCounts, TrialScore, best_threshold, exposure_of, score
-from reconciler.training.selection import RowUse
-from reconciler.training.trials import Trial
+from reconciler.training.objective import TrialScore, best_threshold
+from reconciler.training.trials import ForestSettings, Trial
 
-Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 # The thresholds that are tried: those that let this share of the normal training windows pass, and then some above the
@@ -49,31 +49,33 @@ class ForestTrials:
     """Runs trials on one snapshot. Every feature of every window is computed once."""
 
     def __init__(self, snapshot: Snapshot, objective: Objective) -> None:
-        self._layout = snapshot.layout
-        self._objective = objective
-        self._exposure = exposure_of(snapshot.rows)
-        self._features = all_features(snapshot.windows, snapshot.layout.samples, snapshot.layout.channels)
-        self._weight = np.array([row.weight for row in snapshot.rows], np.int64)
-        self._anomalous = np.array([row.anomalous for row in snapshot.rows], np.bool_)
-        self._trained = np.array([row.use is RowUse.TRAIN for row in snapshot.rows], np.bool_)
+        layout = snapshot.layout
+        if layout.element_type != ElementType.INT16:
+            raise BuildFailed("the windows are int8, of a network, and a forest reads int16: set `method: keras`")
+        self._layout = layout
+        self._holdout = Holdout(snapshot, objective)
+        self._features = all_features(snapshot.windows, layout.samples, layout.channels)
 
     def run(self, trial: Trial) -> TrialOutcome:
         """Train and evaluate one model."""
-        extractor = self._extractor(trial)
+        settings, holdout = trial.made_of, self._holdout
+        if not isinstance(settings, ForestSettings):
+            raise TypeError("a network is no forest")
+        extractor = self._extractor(settings)
         raw = self._raw(extractor)
-        train = TrainSpec(trial.method.value, trial.trees, trial.samples, trial.seed, trial.max_depth)
-        labels = self._anomalous[self._trained].astype(np.float64)
-        exact, grids = fit_ensemble(raw[self._trained], labels, train)
-        fitted = _Fitted(exact, grids, extractor, BITS[trial.scheme])
+        train = TrainSpec(trial.method.value, settings.trees, settings.samples, trial.seed, settings.max_depth)
+        labels = holdout.anomalous[holdout.trained].astype(np.float64)
+        exact, grids = fit_ensemble(raw[holdout.trained], labels, train)
+        fitted = _Fitted(exact, grids, extractor, BITS[settings.scheme])
         scores = self._scores(fitted, raw)
         best = best_threshold(scores)
         made = fitted.packed(best.threshold)
         figures = {"trees": len(exact.trees), "nodes": sum(len(tree.left) for tree in exact.trees)}
         return TrialOutcome(trial, best, made.data, figures)
 
-    def _extractor(self, trial: Trial) -> FeatureExtractor:
+    def _extractor(self, settings: ForestSettings) -> FeatureExtractor:
         layout = self._layout
-        features = trial.features
+        features = settings.features
         if not features:
             if layout.samples != 1:
                 raise BuildFailed(f"a window has {layout.samples} samples: name `features` of it in the training")
@@ -89,24 +91,18 @@ class ForestTrials:
         """Measure the model at each threshold. The sums are those of the pack, whatever its threshold."""
         data = fitted.packed(None).data
         sums = ForestEvaluation(data).sums(raw)
+        holdout = self._holdout
         if fitted.exact.mode is ForestMode.CLASSIFICATION:
-            return [self._score(None, np.asarray(sums.argmax(axis=1) != 0), len(data))]
-        exact, normal = fitted.exact, sums[self._trained & ~self._anomalous, 0]
+            return [holdout.score(None, np.asarray(sums.argmax(axis=1) != 0), len(data))]
+        exact, normal = fitted.exact, sums[holdout.normal, 0]
         return [
-            self._score(
+            holdout.score(
                 threshold,
                 np.asarray(sums[:, 0] < isolation_limit(exact.subsample, len(exact.trees), threshold)),
                 len(data),
             )
-            for threshold in thresholds_for(exact, normal, above=self._exposure.anomalous > 0)
+            for threshold in thresholds_for(exact, normal, above=holdout.has_anomalies)
         ]
-
-    def _score(self, threshold: float | None, called: Bools, pack_bytes: int) -> TrialScore:
-        evaluated = ~self._trained
-        false_alarms = int(self._weight[evaluated & ~self._anomalous & called].sum())
-        found = int((evaluated & self._anomalous & called).sum())
-        counts = HoldoutCounts(threshold, false_alarms, found)
-        return score(counts, pack_bytes, self._exposure, self._objective)
 
 
 @dataclass(frozen=True)

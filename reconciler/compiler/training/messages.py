@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from reconciler.compiler.sandbox import BuildLimits
-from reconciler.model import FeatureOf, ForestScheme, Objective, ObjectiveMetric, TrainingMethod
+from reconciler.model import Decide, FeatureOf, ForestScheme, Objective, ObjectiveMetric, TrainingMethod
 from reconciler.training.objective import TrialScore
-from reconciler.training.trials import Trial
+from reconciler.training.trials import ForestSettings, NetworkSettings, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class TrialJob:
     trials: tuple[Trial, ...]
     objective: Objective
     limits: BuildLimits = field(default_factory=BuildLimits)
+    files: Mapping[str, bytes] = field(default_factory=dict)  # that the trials name, by SHA-256
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +37,15 @@ class TrialOutcome:
 
 
 def job_to_json(job: TrialJob) -> bytes:
-    """Return all of a job but its snapshot."""
+    """Return all of a job but its snapshot and its files."""
     return json.dumps({"trials": [asdict(each) for each in job.trials], "objective": asdict(job.objective)}).encode()
 
 
-def job_from_json(data: bytes, snapshot: bytes) -> TrialJob:
+def job_from_json(data: bytes, snapshot: bytes, files: Mapping[str, bytes]) -> TrialJob:
     """Read the result of `job_to_json`."""
     raw = json.loads(data)
     objective = {**raw["objective"], "metric": ObjectiveMetric(raw["objective"]["metric"])}
-    return TrialJob(snapshot, tuple(map(_trial, raw["trials"])), Objective(**objective))
+    return TrialJob(snapshot, tuple(map(_trial, raw["trials"])), Objective(**objective), files=files)
 
 
 def outcome_to_json(outcome: TrialOutcome) -> bytes:
@@ -67,10 +68,15 @@ def outcome_from_json(data: bytes, pack: bytes) -> TrialOutcome:
 
 
 def _trial(raw: Mapping[str, Any]) -> Trial:
-    fields = {
-        **raw,
-        "method": TrainingMethod(raw["method"]),
-        "scheme": ForestScheme(raw["scheme"]),
-        "features": tuple(FeatureOf(**each) for each in raw["features"]),
-    }
-    return Trial(**fields)
+    method = TrainingMethod(raw["method"])
+    settings = _network(raw["made_of"]) if method is TrainingMethod.KERAS else _forest(raw["made_of"])
+    return Trial(raw["number"], method, settings, raw["seed"])
+
+
+def _forest(raw: Mapping[str, Any]) -> ForestSettings:
+    features = tuple(FeatureOf(**each) for each in raw["features"])
+    return ForestSettings(**{**raw, "scheme": ForestScheme(raw["scheme"]), "features": features})
+
+
+def _network(raw: Mapping[str, Any]) -> NetworkSettings:
+    return NetworkSettings(**{**raw, "decide": Decide(raw["decide"])})

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from reconciler.compiler.errors import ModelUnreadable
+from reconciler.compiler.pack.io_section import ElementType
 from reconciler.model import DeviceId
 from reconciler.training.selection import RowUse, SelectedRow
 
@@ -32,21 +33,37 @@ _COLUMNS = {
     "anomalous": "|u1",
     "use": "|u1",
 }
+_INT16_FIELDS = ("samples", "channels", "scale")
 _MICROSECOND = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotLayout:
-    """What the bytes of the windows mean: int16 samples of a window, channel by channel."""
+    """What the bytes of the windows mean: the samples of a window, channel by channel.
+
+    They are int16 where a forest has decided, and int8 where a network has.
+    """
 
     samples: int
     channels: int
     scale: float  # of an element, in real units
+    element_type: int = ElementType.INT16
+    zero_point: int = 0
+
+    @property
+    def elements(self) -> int:
+        """How many elements a window has."""
+        return self.samples * self.channels
 
     @property
     def window_bytes(self) -> int:
         """How many bytes a window has."""
-        return 2 * self.samples * self.channels
+        return self.elements * ElementType(self.element_type).size
+
+    def as_dict(self) -> Mapping[str, float]:
+        """Return the fields of the header of a snapshot; those of int16 are what they were before there was int8."""
+        fields = asdict(self)
+        return fields if self.element_type != ElementType.INT16 else {name: fields[name] for name in _INT16_FIELDS}
 
 
 @dataclass(frozen=True)
@@ -72,7 +89,7 @@ class Snapshot:
             "anomalous": [row.anomalous for row in self.rows],
             "use": [row.use for row in self.rows],
         }
-        layout = {"samples": self.layout.samples, "channels": self.layout.channels, "scale": self.layout.scale}
+        layout = self.layout.as_dict()
         header = {"format": FORMAT, "rows": len(self.rows), "layout": layout, "devices": devices}
         line = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
         body = b"".join(np.array(columns[name], kind).tobytes() for name, kind in _COLUMNS.items())
@@ -88,11 +105,12 @@ class Snapshot:
         """When the newest window arrived."""
         return max(row.received_at for row in self.rows)
 
-    def window_table(self) -> npt.NDArray[np.int16]:
+    def window_table(self) -> npt.NDArray[np.integer]:
         """Return the windows, a row each."""
         import numpy as np  # noqa: PLC0415 - a daemon without trainings does without it
 
-        return np.frombuffer(self.windows, "<i2").reshape(len(self.rows), -1)
+        code = ElementType(self.layout.element_type).code
+        return np.frombuffer(self.windows, code).reshape(len(self.rows), -1)
 
 
 def decode_snapshot(data: bytes) -> Snapshot:

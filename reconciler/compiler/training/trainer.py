@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
+from types import MappingProxyType
 
 from reconciler.compiler.sandbox import BuildLimits
 from reconciler.compiler.training.messages import TrialJob, TrialOutcome
@@ -20,10 +21,17 @@ CHUNK = 8  # trials of one process, which computes the features of the windows o
 class Trainer:
     """The trials of one run."""
 
-    def __init__(self, folder: RunFolder, training: Training, limits: BuildLimits) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        training: Training,
+        limits: BuildLimits,
+        files: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
         self._folder = folder
         self._training = training
         self._limits = limits
+        self._files = files
         self.cancelled = threading.Event()
 
     def run(
@@ -64,4 +72,4 @@ class Trainer:
             future.cancel()
 
     def _job(self, snapshot: bytes, trials: Sequence[Trial]) -> TrialJob:
-        return TrialJob(snapshot, tuple(trials), self._training.objective, self._limits)
+        return TrialJob(snapshot, tuple(trials), self._training.objective, self._limits, self._files)

@@ -50,6 +50,9 @@ def _run_process(job: TrialJob, note: OnOutcome, cancelled: threading.Event | No
         folder = Path(name)
         (folder / "snapshot").write_bytes(job.snapshot)
         (folder / "job.json").write_bytes(job_to_json(job))
+        (folder / "files").mkdir()
+        for digest, data in job.files.items():
+            (folder / "files" / digest).write_bytes(data)
         (folder / "settings.json").write_text(json.dumps(asdict(job.limits)))
 
         def finished(number: str) -> None:

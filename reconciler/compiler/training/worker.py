@@ -14,23 +14,22 @@ from pathlib import Path
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.worker import run_limited
 
-JOB, SNAPSHOT = "job.json", "snapshot"
+JOB, SNAPSHOT, FILES = "job.json", "snapshot", "files"
 
 
 def run_trials(folder: Path) -> None:
     """Run the trials of the job in a folder."""
-    # Imported after the limits are set: these import numpy and scikit-learn.
-    from reconciler.compiler.training.forest_trial import ForestTrials  # noqa: PLC0415
+    # Imported after the limits are set: these import numpy, and scikit-learn or TensorFlow.
     from reconciler.compiler.training.messages import TrialOutcome, job_from_json  # noqa: PLC0415
+    from reconciler.compiler.training.methods import Methods  # noqa: PLC0415
     from reconciler.compiler.training.outcome_files import write_outcome  # noqa: PLC0415
-    from reconciler.compiler.training.snapshot import decode_snapshot  # noqa: PLC0415
 
-    snapshot = (folder / SNAPSHOT).read_bytes()
-    job = job_from_json((folder / JOB).read_bytes(), snapshot)
-    trials = ForestTrials(decode_snapshot(snapshot), job.objective)
+    files = {path.name: path.read_bytes() for path in (folder / FILES).iterdir()}
+    job = job_from_json((folder / JOB).read_bytes(), (folder / SNAPSHOT).read_bytes(), files)
+    methods = Methods(job)
     for trial in job.trials:
         try:
-            outcome = trials.run(trial)
+            outcome = methods.run(trial)
         except BuildFailed as failure:
             outcome = TrialOutcome(trial, None, error=str(failure))
         write_outcome(folder, outcome)

@@ -12,10 +12,10 @@ from typing import Protocol
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.recipe import File, Recipe, recipe_of
 from reconciler.compiler.service import BuildService, checked
-from reconciler.compiler.source_fetcher import fetcher
+from reconciler.compiler.source_fetcher import fetch_source, fetcher
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.errors import FleetError
-from reconciler.model import Artifact, ArtifactKey, Commit, Desired, Model, ModelRef
+from reconciler.model import Artifact, ArtifactKey, Commit, Desired, Model, ModelRef, ModelSource
 from reconciler.provenance.statement import BuildRecord, training_path
 from reconciler.tree import REGULAR
 
@@ -41,8 +41,8 @@ class Builder(Protocol):
     def figures(self, desired: Desired, artifact: Artifact) -> Mapping[str, float]:
         """Return the figures of a build."""
 
-    async def source_file(self, desired: Desired, ref: ModelRef) -> bytes:
-        """Return the file of a model that is not built, with the digest that its document states."""
+    async def source_file(self, desired: Desired, source: ModelSource) -> bytes:
+        """Return a file that is not built, with the digest that a document states."""
 
     async def record(self, desired: Desired, artifact: Artifact) -> BuildRecord | None:
         """Return what an artifact was built from; None: it is not, or no longer, in the store."""
@@ -97,12 +97,10 @@ class ServiceBuilder:
             raise BuildFailed(f"{artifact.model} for {artifact.type} is no longer in the store")
         return built.report.figures
 
-    async def source_file(self, desired: Desired, ref: ModelRef) -> bytes:
-        """Return the file of a model that is not built."""
-        source = desired.models[ref].source
-        file = File(source.path or source.url or "", source.sha256)
-        data = await asyncio.get_running_loop().run_in_executor(self._git_thread, self._fetch, desired, ref, file)
-        return checked(file, data)
+    async def source_file(self, desired: Desired, source: ModelSource) -> bytes:
+        """Return a file that is not built."""
+        data = await asyncio.get_running_loop().run_in_executor(self._git_thread, self._fetch_source, desired, source)
+        return checked(File(source.path or source.url or "", source.sha256), data)
 
     async def record(self, desired: Desired, artifact: Artifact) -> BuildRecord | None:
         """Return what an artifact was built from, as the commit that is enforced describes it."""
@@ -128,6 +126,10 @@ class ServiceBuilder:
     def _fetch(self, desired: Desired, ref: ModelRef, file: File) -> bytes:
         with self._source.tree(desired.commit) as tree:
             return fetcher(desired.models[ref], tree)(file)
+
+    def _fetch_source(self, desired: Desired, source: ModelSource) -> bytes:
+        with self._source.tree(desired.commit) as tree:
+            return fetch_source(source, tree)
 
 
 def _recipe(desired: Desired, key: ArtifactKey) -> Recipe:

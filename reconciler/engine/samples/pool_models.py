@@ -99,7 +99,7 @@ class PoolModels:
         self._on_ready()
 
     async def _file(self, desired: Desired, model: Model) -> PooledModel:
-        data = await self._builder.source_file(desired, model.ref)
+        data = await self._builder.source_file(desired, model.source)
         decide = model.decide.value if model.decide is not None else None
         digest = hashlib.sha256(data + repr(decide).encode()).hexdigest()
         return PooledModel(str(model.ref), digest, _file_kind(model), data, decide)

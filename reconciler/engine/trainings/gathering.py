@@ -14,15 +14,15 @@ from reconciler.contest.evidence import with_truths
 from reconciler.contest.vote import has_quorum
 from reconciler.engine.samples.kept_rows import kept_rows
 from reconciler.knowledge.reader import KnowledgeReader
-from reconciler.model import Candidate, Contest, Training
-from reconciler.model.samples import Sample
+from reconciler.model import FORESTS, Candidate, Contest, Training
 from reconciler.training.selection import KnownWindow, SelectedRow, is_split, select
 
-INT16 = 2  # an element type of pack.md, section 2
+_BYTES = {1: 1, 2: 2}  # of an element of a window, by its type (pack.md, section 2)
+_INT8, _INT16 = _BYTES
 NEWEST = 50_000  # samples of a contest from which windows are selected: more would take minutes and memory
 _BATCH = 500
 
-LayoutOf = Callable[[bytes, int], SnapshotLayout | None]  # of a context, and the bytes of a window
+LayoutOf = Callable[[bytes, int, int], SnapshotLayout | None]  # of a context, an element type, and a window's bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def gather_windows(  # noqa: PLR0913 - what a selection depends on
         for row, (_, truth) in zip(kept, truths, strict=True)
     ]
     decided = [row for row in known if row.truth is not None or is_split(row, training.data)]
-    windows, layouts = _windows(knowledge, contest, decided, layout_of)
+    windows, layouts = _windows(knowledge, contest, decided, layout_of, _read_by(training))
     layout = _commonest(layouts)
     usable = [row for row in decided if layout is not None and layouts.get(row.number) == layout]
     rows = select(usable, training.data, now)
@@ -71,42 +71,49 @@ def gather_windows(  # noqa: PLR0913 - what a selection depends on
 def layout_by_context(layouts: Mapping[bytes, WindowLayout]) -> LayoutOf:
     """Return what windows mean, by the packs of their contexts: a window fits if it has as many bytes as expected."""
 
-    def layout_of(context: bytes, size: int) -> SnapshotLayout | None:
+    def layout_of(context: bytes, element_type: int, size: int) -> SnapshotLayout | None:
         known = layouts.get(context)
         if known is None:
             return None
-        samples, channels = (known.samples, known.channels) if known.samples else (size // 2, 1)
-        found = SnapshotLayout(samples, channels, known.scale)
+        samples, channels = (known.samples, known.channels) if known.samples else (size // _BYTES[element_type], 1)
+        found = SnapshotLayout(samples, channels, known.scale, element_type, known.zero_point)
         return found if found.window_bytes == size else None
 
     return layout_of
 
 
-def layout_by_size(_context: bytes, size: int) -> SnapshotLayout:
+def layout_by_size(_context: bytes, element_type: int, size: int) -> SnapshotLayout:
     """Return what windows mean as far as their size says it: enough to count them."""
-    return SnapshotLayout(size // 2, 1, 1.0)
+    return SnapshotLayout(size // _BYTES[element_type], 1, 1.0, element_type)
+
+
+def _read_by(training: Training) -> frozenset[int]:
+    """Return the types of elements that its methods read: a forest reads int16, a network int8."""
+    return frozenset(_INT16 if space.method in FORESTS else _INT8 for space in training.try_)
 
 
 def _windows(
-    knowledge: KnowledgeReader, contest: Contest, rows: Collection[KnownWindow], layout_of: LayoutOf
+    knowledge: KnowledgeReader,
+    contest: Contest,
+    rows: Collection[KnownWindow],
+    layout_of: LayoutOf,
+    types: Collection[int],
 ) -> tuple[dict[int, bytes], dict[int, SnapshotLayout]]:
-    """Read the windows of these samples that consist of int16."""
+    """Read the windows of these samples that consist of elements of these types."""
     wanted = {row.number for row in rows}
     windows: dict[int, bytes] = {}
     layouts: dict[int, SnapshotLayout] = {}
     last = min(wanted, default=1) - 1
     while wanted and (batch := knowledge.samples_after(contest.name, last, _BATCH)):
         for each in batch:
-            window = _window(each.sample) if each.id in wanted else None
-            layout = layout_of(each.sample.context, len(window)) if window is not None else None
-            if window is not None and layout is not None:
+            sample, window = each.sample, each.sample.window
+            if each.id not in wanted or not window or sample.element_type not in types:
+                continue
+            layout = layout_of(sample.context, sample.element_type, len(window))
+            if layout is not None:
                 windows[each.id], layouts[each.id] = window, layout
         last = batch[-1].id
     return windows, layouts
-
-
-def _window(sample: Sample) -> bytes | None:
-    return sample.window if sample.element_type == INT16 and sample.window else None
 
 
 def _commonest(layouts: Mapping[int, SnapshotLayout]) -> SnapshotLayout | None:

@@ -15,7 +15,7 @@ from reconciler.automation_scope import trained_source
 from reconciler.compiler.training.messages import TrialOutcome
 from reconciler.compiler.training.run_folder import RunRecord
 from reconciler.engine.proposals.proposer import WantedModels, training_branch
-from reconciler.model import THRESHOLD, GatewayId, ModelRef, Training
+from reconciler.model import THRESHOLD, GatewayId, ModelRef, Training, TrainingMethod
 from reconciler.model.samples import SAMPLE_EVERY, SAMPLE_WINDOWS
 from reconciler.report.training_figures import TrainedFigures
 from reconciler.report.training_files import model_document, training_message
@@ -23,6 +23,7 @@ from reconciler.training.identity import versions
 from reconciler.training.objective import ScoredTrial, best_trials, closest
 
 _PACKAGES = ("tinyfleet", "numpy", "scikit-learn")
+_PACKAGES_OF_NETWORKS = ("tinyfleet", "numpy", "tensorflow", "keras")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -104,6 +105,8 @@ def _provenance(
 ) -> Mapping[str, Any]:
     """Return where a model comes from: digests, settings, scores and counts."""
     figures, counts = model.figures, record.counts
+    is_network = model.outcome.trial.method is TrainingMethod.KERAS
+    packages = _PACKAGES_OF_NETWORKS if is_network else _PACKAGES
     return {
         "format": "tinyfleet-provenance/1",
         "training": str(training.name),
@@ -131,7 +134,7 @@ def _provenance(
             "packBytes": figures.pack_bytes,
         },
         "pack": hashlib.sha256(model.outcome.pack).hexdigest(),
-        "versions": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
+        "versions": {name: found for name in packages if (found := _version(name)) is not None},
     }
 
 

@@ -21,6 +21,7 @@ from reconciler.compiler.sandbox import BuildLimits
 from reconciler.compiler.training.run_folder import RunFolder, RunRecord
 from reconciler.compiler.training.trainer import Trainer
 from reconciler.contest.decision import ContestState
+from reconciler.engine.artifacts.build_service_adapter import Builder
 from reconciler.engine.clock import Clock
 from reconciler.engine.proposals.proposer import WantedModels, models_target, training_branch
 from reconciler.engine.samples.contest_station import ContestStation, DecidedContest
@@ -61,6 +62,7 @@ class TrainingPorts:
     contests: ContestStation
     clock: Clock
     limits: BuildLimits
+    builder: Builder  # fetches the files of networks
     cluster: Callable[[], AbstractContextManager[Executor]] | None = None  # for `where: cluster`
 
 
@@ -84,6 +86,16 @@ class _Own:
     proposed: bool = False
     not_pushed: str = ""
     counted: tuple[int, int, int] = (-1, -1, 0)  # from a sample to the newest: how many
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What a run begins or continues with."""
+
+    desired: Desired
+    training: Training
+    contest: DecidedContest
+    knowledge: KnowledgeWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +143,7 @@ class TrainingStation:
             decision = decide(training, facts, now)
             decided.append(DecidedTraining(training, facts, decision))
             if decision.state in {TrainingState.DUE, TrainingState.RUNNING}:
-                self._ensure_running(training, own, contest, knowledge)
+                self._ensure_running(_Start(desired, training, contest, knowledge), own)
         self.decided = tuple(decided)
 
     def wanted(self) -> tuple[WantedModels, ...]:
@@ -249,18 +261,22 @@ class TrainingStation:
             own.counted = (since, newest, knowledge.count_after(contest, since))
         return own.counted[2]
 
-    def _ensure_running(
-        self, training: Training, own: _Own, contest: DecidedContest, knowledge: KnowledgeWriter
-    ) -> None:
+    def _ensure_running(self, start: _Start, own: _Own) -> None:
         if own.task is None and self._ports.clock.steady_s() >= own.retry_at_s:
-            own.task = asyncio.create_task(self._run(training, own, contest, knowledge), name=f"train {training.name}")
+            own.task = asyncio.create_task(self._run(start, own), name=f"train {start.training.name}")
 
-    async def _run(self, training: Training, own: _Own, contest: DecidedContest, knowledge: KnowledgeWriter) -> None:
+    async def _run(self, start: _Start, own: _Own) -> None:
+        training = start.training
         own.retry_at_s, own.tools_missing = self._ports.clock.steady_s() + RETRY_S, ""
         try:
-            begun = await asyncio.to_thread(self._begun, training, own, contest, knowledge)
+            files = {
+                space.source.sha256: await self._ports.builder.source_file(start.desired, space.source)
+                for space in training.try_
+                if space.source is not None
+            }
+            begun = await asyncio.to_thread(self._begun, start, own)
             if begun is not None:
-                await self._trials(training, own, *begun)
+                await self._trials(training, own, *begun, files)
             own.retry_at_s = 0.0
         except ToolsMissing as failure:
             own.tools_missing = str(failure)
@@ -273,10 +289,9 @@ class TrainingStation:
             own.task = own.trainer = None
         self._wake()
 
-    def _begun(
-        self, training: Training, own: _Own, contest: DecidedContest, knowledge: KnowledgeWriter
-    ) -> tuple[RunRecord, bytes] | None:
+    def _begun(self, start: _Start, own: _Own) -> tuple[RunRecord, bytes] | None:
         """Return the run that is in progress, or begin one. None: there are too few windows. In a thread."""
+        training, contest = start.training, start.contest
         record = own.folder.record()
         if record is not None and record.result is RunResult.RUNNING:
             data = own.folder.snapshot(record)
@@ -285,7 +300,7 @@ class TrainingStation:
         resolved, layouts = contest.own, self._ports.contests.layouts
         now = self._ports.clock.now()
         gathered = gather_windows(
-            knowledge, resolved.contest, resolved.voters, training, layout_of=layout_by_context(layouts), now=now
+            start.knowledge, resolved.contest, resolved.voters, training, layout_of=layout_by_context(layouts), now=now
         )
         counts = count(gathered.rows)
         own.short, own.short_at = shortage(counts, training.data), (own.counted[2], contest.decision.evidence.decided)
@@ -316,9 +331,11 @@ class TrainingStation:
         log.info("training %s begins: %d trials on %d windows", training.name, training.trials, len(snapshot.rows))
         return record, snapshot.encoded
 
-    async def _trials(self, training: Training, own: _Own, record: RunRecord, snapshot: bytes) -> None:
+    async def _trials(
+        self, training: Training, own: _Own, record: RunRecord, snapshot: bytes, files: Mapping[str, bytes]
+    ) -> None:
         own.record, own.models, own.proposed = record, (), False
-        own.trainer = trainer = Trainer(own.folder, training, self._ports.limits)
+        own.trainer = trainer = Trainer(own.folder, training, self._ports.limits, files)
         self._wake()
         if await asyncio.to_thread(self._run_trials, training, trainer, snapshot):
             await asyncio.to_thread(self._end, training, own, record)

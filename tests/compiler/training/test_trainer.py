@@ -32,7 +32,7 @@ from reconciler.model import (
 )
 from reconciler.training.objective import exposure_of
 from reconciler.training.selection import RowUse
-from reconciler.training.trials import draw_trials
+from reconciler.training.trials import ForestSettings, draw_trials
 from tests.training.documents import FOREST, SAMPLES, TRAINING, snapshot, training
 
 pytest.importorskip("sklearn", reason="needs the extra `build`")
@@ -149,7 +149,9 @@ def test_a_trial_that_cannot_be_trained_says_why(features: FeatureChoice | None,
 def test_a_trial_that_ends_the_process_fails_alone() -> None:
     """A forest that needs more memory than the limit: the trials before and after it are not lost."""
     trials = draw_trials(training(trials=3))
-    huge = replace(trials[1], trees=1_000_000)
+    settings = trials[1].made_of
+    assert isinstance(settings, ForestSettings)
+    huge = replace(trials[1], made_of=replace(settings, trees=1_000_000))
     job = TrialJob(
         WINDOWS.encoded,
         (trials[0], huge, trials[2]),

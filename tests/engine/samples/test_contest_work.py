@@ -36,6 +36,7 @@ from reconciler.model import (
     Digest,
     ModelPool,
     ModelRef,
+    ModelSource,
     RolloutId,
     Version,
 )
@@ -79,8 +80,8 @@ class Workshop:
     def pack(self, _desired: Desired, artifact: Artifact) -> bytes:
         return PACKS[artifact.model]
 
-    async def source_file(self, _desired: Desired, ref: ModelRef) -> bytes:
-        raise AssertionError(ref)
+    async def source_file(self, _desired: Desired, source: ModelSource) -> bytes:
+        raise AssertionError(source)
 
     async def find(self, _desired: Desired, key: ArtifactKey) -> Artifact | None:
         raise AssertionError(key)

@@ -40,7 +40,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.built: list[ArtifactKey] = []
-        self.fetched: list[ModelRef] = []
+        self.fetched: list[ModelSource] = []
         self.refuse = False
 
     def source(self, desired: Desired, key: ArtifactKey) -> str:
@@ -67,8 +67,8 @@ class Recorder:
     def pack(self, _desired: Desired, artifact: Artifact) -> bytes:
         return f"{artifact.model} for {artifact.type}".encode()
 
-    async def source_file(self, _desired: Desired, ref: ModelRef) -> bytes:
-        self.fetched.append(ref)
+    async def source_file(self, _desired: Desired, source: ModelSource) -> bytes:
+        self.fetched.append(source)
         return b"a file"
 
 
@@ -100,11 +100,12 @@ def test_a_file_of_the_pool_is_run_as_it_is(path: str, kind: str) -> None:
     async def main() -> None:
         builder = Recorder()
         models = PoolModels(builder, lambda: None)
-        await ensured(models, desired(model(JURY, path, pool_only=True)))
+        jury = model(JURY, path, pool_only=True)
+        await ensured(models, desired(jury))
         made = models.of(contest())
         assert (made[JURY].kind, made[JURY].data, made[JURY].decide) == (kind, b"a file", "reconstruction")
         assert made[CHAMPION].data == b"forest@1 for esp32"
-        assert (builder.built, builder.fetched) == ([(CHAMPION, ESP32.name)], [JURY])
+        assert (builder.built, builder.fetched) == ([(CHAMPION, ESP32.name)], [jury.source])
         assert models.settled(contest())
 
     asyncio.run(main())

@@ -15,7 +15,18 @@ from reconciler.compiler.training.snapshot import SnapshotLayout, decode_snapsho
 from reconciler.engine.trainings.gathering import GatheredWindows, gather_windows, layout_by_context, layout_by_size
 from reconciler.knowledge.records import LogPosition, SampleBatch, SampleContext
 from reconciler.knowledge.writer import KnowledgeWriter
-from reconciler.model import CandidateRules, Contest, Digest, ModelPool, ModelRef, RolloutId, TrainingData, Version
+from reconciler.model import (
+    CandidateRules,
+    Contest,
+    Digest,
+    ModelPool,
+    ModelRef,
+    RolloutId,
+    SearchSpace,
+    TrainingData,
+    TrainingMethod,
+    Version,
+)
 from reconciler.model.samples import Sample, SampleLog
 from reconciler.training.selection import RowUse, count
 from tests.knowledge.knowledge_samples import CONTEST, CONTEXT, NOON, PUMP, STEP, sample, voter
@@ -87,7 +98,7 @@ def test_what_cannot_be_trained_on_is_left_out_and_counted(knowledge: KnowledgeW
         knowledge,
         sample(0, SampleLog.NORMALS),
         sample(1, SampleLog.NORMALS, window=None, element_type=0),
-        sample(2, SampleLog.NORMALS, window=b"abcd", element_type=1),  # int8, of a network
+        sample(2, SampleLog.NORMALS, window=b"abcd", element_type=1),  # int8, which no forest reads
         sample(3, SampleLog.NORMALS, window=struct.pack("<2h", 1, 2)),  # as many bytes as no window of this pack
         sample(4, SampleLog.NORMALS, context=OTHER),  # of a pack that is gone
         sample(5, SampleLog.NORMALS),
@@ -96,6 +107,21 @@ def test_what_cannot_be_trained_on_is_left_out_and_counted(knowledge: KnowledgeW
     found = gathered(knowledge)
     assert [row.number for row in found.rows] == [1, 6]
     assert found.unusable == 4
+
+
+def test_networks_read_the_windows_that_forests_do_not(knowledge: KnowledgeWriter) -> None:
+    store(knowledge, sample(0, SampleLog.NORMALS), sample(1, SampleLog.NORMALS, window=b"ab", element_type=1))
+    vote(knowledge)
+    layouts = {CONTEXT: WindowLayout(1, scale=0.5, zero_point=-3)}
+    network = training(contest=CONTEST, try_=(SearchSpace(TrainingMethod.KERAS),), data=TrainingData(holdout=40))
+    for layout_of, expected in (
+        (layout_by_context(layouts), SnapshotLayout(2, 1, 0.5, 1, -3)),
+        (layout_by_size, SnapshotLayout(2, 1, 1.0, 1)),
+    ):
+        found = gather_windows(
+            knowledge, RULES, CANDIDATES, network, layout_of=layout_of, now=NOON + timedelta(hours=1)
+        )
+        assert (found.layout, found.windows, found.unusable) == (expected, {2: b"ab"}, 1)
 
 
 def test_windows_are_counted_without_their_packs(knowledge: KnowledgeWriter) -> None:

@@ -36,6 +36,7 @@ from reconciler.model import (
     Digest,
     GatewayId,
     ModelPool,
+    ModelSource,
     Objective,
     ObjectiveMetric,
     Rollout,
@@ -83,6 +84,16 @@ class KnownContests:
     )
 
 
+@dataclass
+class KnownFiles:
+    """What trainings ask of a builder."""
+
+    files: Mapping[str, bytes]
+
+    async def source_file(self, _desired: Desired, source: ModelSource) -> bytes:
+        return self.files[source.path or ""]
+
+
 def decided(state: ContestState = ContestState.WATCHING) -> DecidedContest:
     champion = CANDIDATES[0]
     rollout = Rollout(RULES.rollout, champion.model, Selector())
@@ -104,6 +115,7 @@ class Passes:
     def __init__(self, folder: Path, cluster: Callable[[], AbstractContextManager[Executor]] | None = None) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
+        self.files: dict[str, bytes] = {}  # of the commit, by their paths
         self.cluster = cluster
         self.knowledge = KnowledgeWriter(folder / "knowledge.db")
         champion = SampleContext(CONTEXT, CANDIDATES[0].model, Digest("ab" * 32), {"threshold": 0.6})
@@ -115,7 +127,8 @@ class Passes:
         """Start the station, as after a kill."""
         self.woken = asyncio.Event()
         contests: Any = self.contests  # as much of a station as is asked for
-        ports = TrainingPorts(NORTH, self.folder, contests, SampleClock(), BuildLimits(), self.cluster)
+        builder: Any = KnownFiles(self.files)
+        ports = TrainingPorts(NORTH, self.folder, contests, SampleClock(), BuildLimits(), builder, self.cluster)
         self.station = TrainingStation(ports, self.woken.set)
 
     def collect(self, normal: int, anomalous: int) -> None:
@@ -129,6 +142,10 @@ class Passes:
             ]
             position = LogPosition((first + count) * STEP)
             self.knowledge.ingest(SampleBatch(CONTEST, PUMP, log, first * STEP, position, tuple(made)))
+        self.vote()
+
+    def vote(self) -> None:
+        """Have the pool agree with the champion."""
         last = self.knowledge.last_sample(CONTEST)
         called = {each.id: each.sample.anomalous for each in self.knowledge.samples_after(CONTEST, 0, 10_000)}
         for who in VOTERS:
