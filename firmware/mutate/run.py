@@ -15,12 +15,13 @@ import os
 import resource
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from functools import partial
+from itertools import chain, product
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -133,23 +134,25 @@ def _by_core_tests(changed: Changed) -> bool:
     return _tested(changed, [name for name in CORE_TESTS if name != _first(changed)], CORE_CPU_S)
 
 
-def _vector_tests(module: ModuleType, prefix: str) -> Iterator[Callable[[CoreProcess], None]]:
+def vector_tests(module: ModuleType, prefix: str) -> Iterator[Callable[..., None]]:
     """Yield the tests of a module with such names, one for each vector. pytest would take ten times as long."""
     for name, test in vars(module).items():
-        if not name.startswith(prefix):
-            continue
-        marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
-        if not marks:
-            yield test
-        for names, values, *_ in (mark.args for mark in marks):
-            several = not isinstance(names, str)
-            for value in values:
-                yield partial(test, **dict(zip(names, value, strict=True) if several else [(names, value)]))
+        if name.startswith(prefix):
+            marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
+            for chosen in product(*(_arguments(*mark.args) for mark in marks)):
+                yield partial(test, **dict(chain.from_iterable(chosen)))
+
+
+def _arguments(names: str | Sequence[str], values: Iterable[Any]) -> list[list[tuple[str, Any]]]:
+    """Return the arguments of each set of values of a mark."""
+    if isinstance(names, str):
+        return [[(names, value)] for value in values]
+    return [list(zip(names, value, strict=True)) for value in values]
 
 
 def _by_vectors(changed: Changed) -> bool:
     parts = VECTORS.values() if changed.source is None else [VECTORS.get(changed.source.parent.name)]
-    tests = [test for part in parts if part is not None for test in _vector_tests(*part)]
+    tests = [test for part in parts if part is not None for test in vector_tests(*part)]
     if not tests:
         return False
     changed.checks()

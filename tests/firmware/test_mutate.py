@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from firmware.mutate.mutants import SOURCES, mutants
 from firmware.mutate.progress import Progress, Result
-from firmware.mutate.run import all_mutants, harmless
+from firmware.mutate.run import all_mutants, harmless, vector_tests
 from tests.firmware.conftest import build
 
 SNIPPET = """
@@ -79,3 +81,29 @@ def test_a_resumed_run_knows_all_results_but_survivors(tmp_path: Path) -> None:
     assert changed.name == noticed.name
     assert resumed.earlier(changed) is None, "it was noticed in another text"
     assert Progress(path, resume=False).earlier(noticed) is None
+
+
+def test_a_test_of_vectors_runs_once_for_each_set_of_values() -> None:
+    """As pytest runs it: one mark or none, one name or several, and marks above each other multiplied."""
+    calls: list[tuple[Any, ...]] = []
+
+    def test_vector_alone(core: object) -> None:
+        calls.append((core,))
+
+    @pytest.mark.parametrize("form", [1, 2])
+    def test_vector_of_one_name(core: object, form: int) -> None:
+        calls.append((core, form))
+
+    @pytest.mark.parametrize("form", [1, 2], ids=str)
+    @pytest.mark.parametrize(("kind", "error"), [(0, -1), (3, -4)])
+    def test_vector_of_two_marks(core: object, form: int, kind: int, error: int) -> None:
+        calls.append((core, form, kind, error))
+
+    module = ModuleType("vectors")
+    for test in (test_vector_alone, test_vector_of_one_name, test_vector_of_two_marks):
+        setattr(module, test.__name__, test)
+    vars(module)["test_of_something_else"] = None
+    for each in vector_tests(module, "test_vector"):
+        each("core")
+    assert calls[:3] == [("core",), ("core", 1), ("core", 2)]
+    assert sorted(calls[3:]) == [("core", 1, 0, -1), ("core", 1, 3, -4), ("core", 2, 0, -1), ("core", 2, 3, -4)]
