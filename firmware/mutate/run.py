@@ -53,6 +53,9 @@ CORE_TESTS: Final = (
 # The tests that most likely notice a change of a file run before the campaigns.
 MOST_EFFECTIVE: Final = {
     "boot.c": "trials",
+    "offer.c": "orders",
+    "phase.c": "orders",
+    "staging.c": "orders",
     "trial.c": "trials",
     "transfer.c": "attacks",
     "message.c": "says",

@@ -125,6 +125,24 @@ def test_a_pack_has_the_sections_of_its_kind_and_no_others(core: CoreProcess) ->
         assert check_sections(core, list(GOOD.items()), kind=kind) == KIND
 
 
+@pytest.mark.parametrize(
+    ("kind", "must", "may"), [(0, {1, 8, 10}, {7}), (1, {1, 2, 3, 4, 8}, {7, 9, 12}), (2, {1, 5, 6, 8}, {7, 11})]
+)
+def test_each_kind_has_its_table_of_sections(core: CoreProcess, kind: int, must: set[int], may: set[int]) -> None:
+    """The process has no engine for the kinds 1 and 2: that comes after the check of their sections."""
+
+    def check(ids: set[int]) -> int:
+        sections = {number: GOOD.get(number, bytes(20)) for number in sorted(ids)}
+        return check_sections(core, list(sections.items()), kind=kind)
+
+    right = KIND if kind else 0
+    assert check(must | may) == right
+    for number in {*range(1, 15), 31, 32, 255}:
+        # a rule needs the parameter that it names
+        assert check({*must, 7} - {number}) == (PACK if number in must or (kind, number) == (0, 7) else right), number
+        assert check({*must, 7} | {number}) == (right if number in must | may else PACK), number
+
+
 @pytest.mark.parametrize(("form", "error"), [(0, PACK), (1, 0), (2, 0), (3, PACK), (255, PACK)])
 def test_a_pack_has_a_format_that_the_core_knows(core: CoreProcess, form: int, error: int) -> None:
     pack = bytearray.fromhex(THRESHOLD_PACKS[0]["pack"])
