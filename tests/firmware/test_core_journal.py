@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from collections.abc import Callable
@@ -316,6 +317,14 @@ def test_each_record_has_the_next_serial_and_blank_bytes_at_its_end(
     for _, at in records(updated):
         said, length = (12, TICK) if updated.read_flash(at, 4) == b"TFT1" else (996, RECORD)
         assert updated.read_flash(at + said, length - said) == b"\xff" * (length - said)
+
+
+def test_a_record_names_the_accepted_envelope_by_its_sha256(updated: HostAgent, bench: Bench, made: Made) -> None:
+    """As received, with its delegation: an agent of another version must know it again."""
+    signed = bench.configure(made, NEW, 3, {0: 7})
+    assert deliver(updated, Delivery(signed)).code == 0
+    at = newest_snapshot(updated) + 8 + 48
+    assert updated.read_flash(at, 32) == hashlib.sha256(signed).digest()
 
 
 @pytest.mark.parametrize("damage", [4, 8, 500, 991, 992])
