@@ -280,6 +280,22 @@ def test_a_repair_survives_a_cut_after_each_operation(
     assert updated.running() == digest(THIRD)
 
 
+def test_blocks_written_after_a_repair_survive_a_restart(updated: HostAgent, bench: Bench, made: Made) -> None:
+    """The copy in scratch does not have them: a start must not repair their erase unit again."""
+    delivery = install(bench, made, THIRD, 3)
+    put(updated, delivery.offer)
+    delivery.send(updated, 0)
+    updated.cut_after(1, Cut.TORN, seed=3)
+    with pytest.raises(PowerCutError):
+        delivery.send(updated, 1)
+    updated.boot()
+    for index in range(1, 4):  # a repair, and the rest of the erase unit
+        delivery.send(updated, index)
+    updated.boot()
+    assert deliver(updated, delivery) == Outcome(0, delivery.blocks - 4)
+    assert updated.running() == digest(THIRD)
+
+
 def test_a_repair_that_fails_at_a_start_ends_the_transfer(updated: HostAgent, bench: Bench, made: Made) -> None:
     """Flash that wore out in the slot that receives does not keep a device from starting."""
     delivery = install(bench, made, THIRD, 3)
