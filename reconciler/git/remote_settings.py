@@ -99,7 +99,7 @@ def tag_ref(name: str) -> str:
 
 def check_ref(ref: str) -> str:
     """Return the ref, or refuse one that git could read as an option, a pattern or a path out of `refs/`."""
-    if _REF_NAME.fullmatch(ref) is None or ".." in ref or ref.endswith((".lock", ".")) or "@{" in ref:
+    if _REF_NAME.fullmatch(ref) is None or ".." in ref or ref.endswith((".lock", ".")):
         raise SettingsUnsafe(f"{ref!r} is not a valid branch (refs/heads/...) or tag (refs/tags/...)")
     return ref
 
@@ -122,7 +122,10 @@ def protocol_of(url: str) -> str:
 
 
 def _checked_scheme(url: str, scheme: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its message may show a password
+        raise SettingsUnsafe("the host in the repository's URL is not valid") from None
     if parts.password is not None:
         raise SettingsUnsafe("the repository's URL contains a password: use a credential helper instead")
     if scheme == "file":

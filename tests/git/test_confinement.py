@@ -230,7 +230,11 @@ def test_only_the_configured_protocol_is_allowed(forge: Forge, mirror: Mirror, t
         "ssh://-oProxyCommand=x/y",
         "https://user:secret@example.org/r",
         "https:///r",
+        "https://user:secret@[::1/r",
+        "https://user:secret@example\u2100.org/r",
+        "ssh://[::g]/r",
         "file://host/r",
+        "file://",
         "https://example.org/r\nx",
     ],
 )
@@ -247,6 +251,7 @@ def test_urls_that_mean_something_else_are_refused_without_their_secrets(url: st
         ("ssh://git@example.org:2222/fleet.git", "ssh"),
         ("git@example.org:team/fleet.git", "ssh"),
         ("git@example.org:/srv/fleet.git", "ssh"),
+        ("git:team/fleet.git", "ssh"),  # a host of this name
         ("git://example.org/fleet.git", "git"),
         ("file:///srv/fleet.git", "file"),
         ("/srv/fleet.git", "file"),
