@@ -42,9 +42,9 @@ def delegate(root: SigningKey, grant: Delegation) -> bytes:
     return cose.sign1(root, encode({**claims, CNF: {1: key}, VENDOR: grant.vendor, EPOCH: grant.epoch}))
 
 
-def read_delegation(cwt: bytes, root_key: bytes) -> Delegation:
-    """Verify a delegation, then read its claims: steps V5 to V8."""
-    message = cose.read(CborReader(cwt), cose.SIGN1_TAG)
+def open_signed(data: bytes, root_key: bytes) -> bytes:
+    """Return the payload of what a root has signed: steps V5 to V7."""
+    message = cose.read(CborReader(data), cose.SIGN1_TAG)
     require(
         message.key_id == key_id(root_key),
         VerificationCode.ROOT,
@@ -55,7 +55,22 @@ def read_delegation(cwt: bytes, root_key: bytes) -> Delegation:
         VerificationCode.DELEGATION_SIGNATURE,
         "not signed by the root",
     )
-    return read_claims(message.payload)
+    return message.payload
+
+
+def read_delegation(cwt: bytes, root_key: bytes) -> Delegation:
+    """Verify a delegation, then read its claims: steps V5 to V8."""
+    return read_claims(open_signed(cwt, root_key))
+
+
+def read_confirmed_key(reader: CborReader) -> bytes:
+    """Read the claim with the public key that the root vouches for."""
+    reader.constants(CNF)
+    reader.map(1)
+    reader.constants(1)
+    reader.map(3)
+    reader.constants(1, 1, -1, 6, -2)
+    return reader.byte_string(cose.PUBLIC_KEY_BYTES)
 
 
 def read_claims(payload: bytes) -> Delegation:
@@ -65,12 +80,7 @@ def read_claims(payload: bytes) -> Delegation:
     if reader.count_of(MAP, (CLAIMS, CLAIMS_WITH_EXP)) == CLAIMS_WITH_EXP:
         reader.constants(EXP)
         not_after = reader.uint(UINT32_MAX, minimum=1)
-    reader.constants(CNF)
-    reader.map(1)
-    reader.constants(1)
-    reader.map(3)
-    reader.constants(1, 1, -1, 6, -2)
-    gateway_key = reader.byte_string(cose.PUBLIC_KEY_BYTES)
+    gateway_key = read_confirmed_key(reader)
     reader.constants(VENDOR)
     vendor = reader.byte_string(UUID_BYTES)
     reader.constants(EPOCH)

@@ -2,12 +2,13 @@
 """The gateway's key directory: private keys named by their ids, and the delegation that selects the active one.
 
 A single rename of `delegation.cwt` switches to the next key, so a power cut during a rotation leaves either the old
-pair or the new one.
+pair or the new one. Rotations of the root are stored before that, each under the id of the root that signed it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from signing import cose, keys
@@ -18,6 +19,7 @@ from signing.identifiers import key_id
 from signing.key_files import KeyStoreError, read_public, write_public
 from signing.keys import FileKey
 from signing.private_key_pem import Passphrase
+from signing.rotation import describe_rotation
 
 DELEGATION = "delegation.cwt"
 
@@ -29,6 +31,12 @@ class GatewayKey:
     signer: SigningKey
     cwt: bytes  # included in an envelope if the device does not hold it yet
     delegation: Delegation
+    rotations: Mapping[bytes, bytes] = field(default_factory=dict)  # of the root, by the id of the root that signed
+
+    @property
+    def root_id(self) -> bytes:
+        """The id of the root that signed the delegation."""
+        return cose.read(CborReader(self.cwt), cose.SIGN1_TAG).key_id
 
 
 def new_key(directory: Path, passphrase: bytes | None) -> FileKey:
@@ -46,6 +54,20 @@ def latest_key(directory: Path, passphrase: Passphrase) -> FileKey:
     if len(files) != 1:
         raise KeyStoreError(f"{directory} has {len(files)} keys without a delegation, expected one")
     return keys.load(next(iter(files.values())), passphrase)
+
+
+def add_rotation(directory: Path, data: bytes, root_key: bytes) -> None:
+    """Store a rotation that leads to the root of the delegation to install, or to another rotation that is stored."""
+    signer, rotation = describe_rotation(data)
+    known = {key_id(root_key), *_rotations(directory)}
+    if rotation.key_id not in known:
+        raise KeyStoreError(
+            f"the rotation leads to root {rotation.key_id.hex()}, not to {key_id(root_key).hex()}, "
+            "which signs the delegation: pass later rotations first"
+        )
+    if signer == key_id(root_key):
+        raise KeyStoreError("the rotation leads away from the root that signs the delegation")
+    write_public(directory / f"rotation-{signer.hex()}.cwt", data)
 
 
 def install(directory: Path, cwt: bytes, root_key: bytes, vendor: bytes) -> Delegation:
@@ -69,12 +91,17 @@ def load(directory: Path, passphrase: Passphrase) -> GatewayKey:
     signer = keys.load(_key_file(directory, delegation.key_id), passphrase)
     if signer.public_key != delegation.gateway_key:
         raise KeyStoreError(f"the key in {directory} is not the one that its delegation names")
-    return GatewayKey(signer, cwt, delegation)
+    return GatewayKey(signer, cwt, delegation, _rotations(directory))
 
 
 def _delegation(directory: Path) -> tuple[bytes, Delegation]:
     cwt = read_public(directory / DELEGATION)
     return cwt, read_claims(cose.read(CborReader(cwt), cose.SIGN1_TAG).payload)
+
+
+def _rotations(directory: Path) -> dict[bytes, bytes]:
+    stored = [read_public(path) for path in sorted(directory.glob("rotation-*.cwt"))]
+    return {describe_rotation(data)[0]: data for data in stored}
 
 
 def _key_file(directory: Path, kid: bytes) -> Path:

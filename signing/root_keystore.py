@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The root's key directory: its key, the public key in three formats, and the ledger of epochs.
+"""The root's key directory: its key, the public key in three formats, the ledger of epochs, and how it came into force.
 
 The ledger lets `revoke` raise an epoch and never go back. It is not secret. If it is lost, the operator passes an
 epoch that is at least as high as any that a device has seen.
@@ -17,8 +17,10 @@ from signing.identifiers import vendor_id
 from signing.key_files import KeyStoreError, read_public, write_public
 from signing.keys import FileKey
 from signing.private_key_pem import Passphrase
+from signing.rotation import Rotation, describe_rotation, rotate
 
 KEY, PEM, HEX, HEADER, LEDGER = "root.key", "root.pub.pem", "root.pub.hex", "tinyfleet_root_key.h", "epochs.json"
+ROTATION = "rotation.cwt"  # by the root before this one
 
 
 def init(directory: Path, passphrase: bytes) -> FileKey:
@@ -36,6 +38,7 @@ class RootKeystore:
 
     def __init__(self, directory: Path, passphrase: Passphrase) -> None:
         self._ledger = directory / LEDGER
+        self._rotation = directory / ROTATION
         self._key = keys.load(directory / KEY, passphrase)
 
     @property
@@ -67,6 +70,17 @@ class RootKeystore:
         epoch = self.epoch(fleet) + 1
         self._write_ledger(fleet, epoch)
         return epoch
+
+    def rotate_to(self, successor: Path) -> Rotation:
+        """Sign the rotation to the root in another directory, and write it there."""
+        before = 0
+        if self._rotation.exists():
+            before = describe_rotation(read_public(self._rotation))[1].number
+        if (successor / ROTATION).exists():
+            raise KeyStoreError(f"{successor / ROTATION} exists: this root already follows another one")
+        rotation = Rotation(keys.read_public_key(successor / PEM), before + 1)
+        write_public(successor / ROTATION, rotate(self._key, rotation))
+        return rotation
 
     def _read_ledger(self) -> dict[str, int]:
         if not self._ledger.exists():

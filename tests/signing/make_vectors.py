@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes tests/vectors/envelope.json: signed blobs with the expected code of each (`make vectors`).
+"""Writes envelope.json and rotation.json in tests/vectors: signed blobs with the code of each (`make vectors`).
 
 Inputs are fixed. Private keys are generated here and discarded: only public keys and signed bytes are written.
 """
@@ -13,9 +13,11 @@ from pathlib import Path
 from tests.signing.envelope_vectors import accepted, attacks
 from tests.signing.malformed_vectors import algorithms, components, frames, malformed, out_of_range
 from tests.signing.parties import Parties
+from tests.signing.rotation_vectors import rotations
 
 FAMILIES = (accepted, attacks, out_of_range, algorithms, components, frames, malformed)
 VECTORS = Path(__file__).parents[1] / "vectors" / "envelope.json"
+ROTATIONS = VECTORS.with_name("rotation.json")
 
 
 def write(path: Path = VECTORS) -> None:
@@ -36,5 +38,16 @@ def write(path: Path = VECTORS) -> None:
     )
 
 
+def write_rotations(path: Path = ROTATIONS) -> None:
+    """Make the vectors of rotations with fresh keys."""
+    rows = [
+        {**asdict(vector), "rotation": vector.rotation.hex(), "delegation": vector.delegation.hex()}
+        for vector in rotations(Parties())
+    ]
+    lines = ",\n  ".join(json.dumps(row) for row in rows)
+    path.write_text(f"[\n  {lines}\n]\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
     write()
+    write_rotations()

@@ -96,7 +96,7 @@ def main() -> None:
     envelopes = json.loads((VECTORS / "envelope.json").read_text(encoding="utf-8"))
     protocol = json.loads((VECTORS / "protocol.json").read_text(encoding="utf-8"))
     with redirect_stdout(sys.stderr):  # zcbor prints why something does not match
-        messages = rules("protocol.md", "samples.md", "stages.md")
+        messages = rules("protocol.md", "samples.md", "stages.md", "rotation.md")
         found = {
             "signatures": {
                 vector["name"]: signatures(vector, envelopes["states"][vector["state"]])
