@@ -24,7 +24,8 @@ from reconciler.compiler.tflite.oracle import Oracle
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.simulated_line import SimulatedLine, run_simulated
-from reconciler.engine.pipelines.holder import HolderIdentity, HolderPorts, StageHolder
+from reconciler.engine.device_sessions import DeviceIdentity, SessionPorts
+from reconciler.engine.pipelines.holder import HolderPorts, StageHolder
 from reconciler.engine.task_cancellation import cancel_and_wait
 from reconciler.model import DeviceId
 from reconciler.pipeline.partition import DeviceClass, PartitionGoal, partition
@@ -105,8 +106,8 @@ class LinePipeline:
         running = asyncio.create_task(session.run())
         holders = []
         for one, stage, planned in zip(made, self.built.route.stages, self._found.stages, strict=True):
-            identity = HolderIdentity(DeviceId(one.name), one.target.device, one.identity.public)
-            ports = HolderPorts(lambda _: session, lambda _: None, self._bench.gateway, LineClock())
+            identity = DeviceIdentity(DeviceId(one.name), one.target.device, one.identity.public)
+            ports = HolderPorts(SessionPorts(lambda _: session, lambda _: None, self._bench.gateway, LineClock()))
             holders.append(StageHolder(identity, stage, ports, planned.time.busy_us / MICROSECONDS))
         chance, took = np.random.default_rng(6), []
         for _ in range(INPUTS + 1):

@@ -6,7 +6,7 @@
 #include "store/blocks.h"
 #include "tinyfleet/crc32.h"
 
-#define SNAPSHOT 0x314a4654u /* docs/specs/flash.md, section 2 */
+#define SNAPSHOT 0x324a4654u /* docs/specs/flash.md, section 2 */
 #define TICK 0x31544654u
 #define TICK_BYTES 32u
 #define TICK_CRC_AT 8u

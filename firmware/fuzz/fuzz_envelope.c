@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An envelope, as received and as stored. Every signature is valid (any_signature.c). Manifests and claims are protected
+ * An envelope, as received and as stored, and a rotation of the root. Every signature is valid (any_signature.c). Manifests and claims are protected
  * by digests that a fuzzer never matches, so the same bytes are also parsed as those.
  */
 #include <string.h>
 
+#include "envelope/delegation.h"
 #include "envelope/envelope.h"
 #include "envelope/manifest.h"
 #include "fuzz.h"
@@ -40,13 +41,27 @@ static void take_as_stored(struct tf_view envelope)
 static void take_as_parts(struct tf_view bytes)
 {
     struct tf_manifest manifest;
-    struct tf_delegation delegation;
-    const uint8_t *vendor = NULL;
+    struct tf_claims claims = {0};
     if (tf_manifest_read(bytes, &manifest) == TF_OK) {
         FUZZ_HOLDS(manifest.sequence != 0 && manifest.value_count <= TF_PARAMETERS_MAX && manifest.device != NULL);
     }
-    if (tf_claims_read(bytes, &delegation, &vendor) == TF_OK) {
-        FUZZ_HOLDS(delegation.epoch != 0 && vendor != NULL);
+    if (tf_claims_read(bytes, false, &claims) == TF_OK) {
+        FUZZ_HOLDS(claims.number != 0 && claims.vendor != NULL);
+    }
+    if (tf_claims_read(bytes, true, &claims) == TF_OK) {
+        FUZZ_HOLDS(claims.number != 0 && claims.key != NULL);
+    }
+}
+
+static void take_as_rotation(struct tf_view bytes)
+{
+    static const struct tf_identity identity;
+    struct tf_rotation rotation;
+    if (tf_rotation_verify(bytes, bytes, &identity, 1, &rotation) == TF_OK) {
+        FUZZ_HOLDS(rotation.number > 1 && rotation.delegation.epoch != 0);
+    }
+    if (tf_rotation_verify(bytes, (struct tf_view){0}, &identity, 1, &rotation) == TF_OK) {
+        FUZZ_HOLDS(rotation.number > 1 && rotation.delegation.epoch == 0);
     }
 }
 
@@ -56,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     take(bytes);
     take_as_stored(bytes);
     take_as_parts(bytes);
+    take_as_rotation(bytes);
     free((void *)(uintptr_t)bytes.data);
     return 0;
 }

@@ -13,6 +13,7 @@
 #define OFFER 1
 #define BLOCK 2
 #define STAGE 4
+#define ROTATE 20
 #define HAVE 13
 
 /* An answer of the device. */
@@ -202,6 +203,31 @@ static const char *deliver(struct simulation *sim)
     return problem;
 }
 
+/* A device that has accepted the rotation before a cut refuses its repetition, and writes nothing. */
+static const char *rotate_root(struct simulation *sim)
+{
+    uint8_t bytes[TF_MESSAGE_MAX];
+    uint8_t reply[ANSWER_BYTES];
+    struct tf_writer writer = {bytes, sizeof bytes, 0};
+    const struct offer *offer = offer_of(sim);
+    const uint64_t before = sim->flash.operations;
+    tf_write_head(&writer, TF_ARRAY, 3);
+    tf_write_head(&writer, TF_UINT, ROTATE);
+    tf_write_bytes(&writer, offer->envelope.data, offer->envelope.size);
+    tf_write_bytes(&writer, offer->reissued.data, offer->reissued.size);
+    const bool done = sim->agent.journal.record.state.rotation == offer->sequence;
+    const int length = tf_agent_handle(&sim->agent, bytes, writer.length, false, reply, sizeof reply);
+    sim_note(sim);
+    struct tf_reader reader;
+    tf_reader_init(&reader, (struct tf_view){reply, length > 0 ? (size_t)length : 0});
+    tf_expect_heads(&reader, (const uint8_t[]){0x83, 14, 0xf6}, 3);
+    const int code = tf_read_int(&reader);
+    if (tf_reader_end(&reader) != TF_OK || code != (done ? TF_ERR_ROOT : TF_OK)) {
+        return "the rotation has an unexpected result";
+    }
+    return done && sim->flash.operations != before ? "a repeated rotation is written again" : NULL;
+}
+
 /* A cut erases the trace of a fault, so one more fault is allowed for each cut. */
 static const char *raise_faults(struct simulation *sim)
 {
@@ -277,7 +303,7 @@ static const char *play_step(struct simulation *sim)
     static const char *(*const acts[])(struct simulation *) = {
         [ACT_DELIVER] = deliver,           [ACT_FLIP_BIT] = flip_bit,  [ACT_RESTART] = restart,
         [ACT_DELIVER_HALF] = deliver_half, [ACT_FAULT] = raise_faults, [ACT_SAMPLE] = samples_take,
-        [ACT_LEARN] = lessons_learn,
+        [ACT_LEARN] = lessons_learn,       [ACT_ROTATE] = rotate_root,
     };
     const char *problem = acts[act](sim);
     return problem != NULL ? problem : sim_check_step(sim);

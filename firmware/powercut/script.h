@@ -29,7 +29,7 @@ struct offer {
     int expect;        /* the result that the device must report */
     enum crash crash;
     uint8_t digest[TF_DIGEST_BYTES];
-    struct tf_view envelope;
+    struct tf_view envelope; /* of ACT_ROTATE: the rotation; `reissued` is the delegation, `digest` the new root */
     struct tf_view reissued; /* the same, with the next sequence: for when too many cuts hit the trial */
     struct tf_view payload; /* empty: the device already has the pack */
     bool configure;
@@ -44,6 +44,7 @@ enum act {
     ACT_FAULT, /* end the running model by a fault, `number` times */
     ACT_SAMPLE, /* give the model `number` windows that it finds anomalous */
     ACT_LEARN, /* give the model windows until it has grown its forest */
+    ACT_ROTATE, /* have the device follow another root */
 };
 
 /* The parts of a script. */

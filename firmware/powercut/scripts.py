@@ -22,7 +22,7 @@ from reconciler.compiler.pack.tunable_parameters_section import decode_parameter
 from reconciler.compiler.payload.patch import make_patch
 from reconciler.compiler.reference.interpreter import generate_inputs
 from reconciler.model import PayloadEncoding
-from signing import delegation, envelope, keys
+from signing import delegation, envelope, keys, rotation
 from signing.cose import SigningKey
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 from tests.firmware.learning import FORM, expected_forest, features_of, learning_pack
@@ -139,6 +139,7 @@ class _Act(IntEnum):
     FAULT = 4
     SAMPLE = 5
     LEARN = 6
+    ROTATE = 7
 
 
 @dataclass
@@ -168,6 +169,7 @@ class Script:
         self._signer: SigningKey = self.bench.gateway
         self._delegation: bytes | None = self.bench.delegation
         self._epoch = 1
+        self._rotations = 0
         self._sequence = 0
         self._offers = 0
         initial = hashlib.sha256(self.running).hexdigest()
@@ -248,6 +250,18 @@ class Script:
         self._epoch += 1
         grant = delegation.Delegation(self._signer.public_key, self.bench.vendor, epoch=self._epoch)
         self._delegation = delegation.delegate(self.bench.root, grant)
+
+    def rotate_root(self, part: Part) -> None:
+        """Have the device follow another root. From here on the key of a gateway that this root delegates signs."""
+        signed, self._rotations = self.bench.root, self._rotations + 1
+        self.bench = Bench(self.bench.fleet)
+        data = rotation.rotate(signed, rotation.Rotation(self.bench.root.public_key, self._rotations))
+        self._signer, self._delegation, self._epoch = self.bench.gateway, self.bench.delegation, 1
+        root = self.bench.root.public_key.hex()
+        self._lines.append(f"offer 0 32 {self._rotations} 1 0 0 {root} {data.hex()} {self.bench.delegation.hex()} - -")
+        self._offers += 1
+        self._step(part, _Act.ROTATE, self._offers - 1, self.running)
+        self._delegation = None  # the device already has it
 
     def flip_bit(self, part: Part, left_with: bytes) -> None:
         """Flip a bit of the running pack."""
@@ -406,6 +420,19 @@ def _delegation(script: Script) -> None:
     script.install(Part.AFTER, script.three)
 
 
+def _root_rotation(script: Script) -> None:
+    """Also in the middle of a transfer, and after the old root has raised the epoch."""
+    script.install(Part.SETUP, script.one)
+    script.rotate_gateway_key()
+    script.configure(Part.SETUP, 3)
+    script.rotate_root(Part.CUT)
+    script.install(Part.CUT, script.two, half=True)
+    script.rotate_root(Part.CUT)
+    script.install(Part.CUT, script.two)
+    script.configure(Part.AFTER, 11)
+    script.rotate_root(Part.AFTER)
+
+
 def _change_of_mind(script: Script) -> None:
     """A transfer is abandoned for another one."""
     script.install(Part.SETUP, script.one)
@@ -479,6 +506,7 @@ SCRIPTS: Final[Mapping[str, Callable[[Script], None]]] = {
     "faults": _faults,
     "activation": _activation,
     "delegation": _delegation,
+    "root-rotation": _root_rotation,
     "change-of-mind": _change_of_mind,
     "many-starts": _many_starts,
     "samples": _samples_of_a_new_device,

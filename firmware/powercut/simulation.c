@@ -170,7 +170,8 @@ static bool may_run(const struct simulation *sim, const uint8_t *digest)
 {
     const struct progress *progress = &sim->progress;
     const struct step *step = sim_step(sim);
-    if (!progress->started || step->act == ACT_RESTART || step->act == ACT_SAMPLE || step->act == ACT_LEARN) {
+    if (!progress->started || step->act == ACT_RESTART || step->act == ACT_SAMPLE || step->act == ACT_LEARN ||
+        step->act == ACT_ROTATE) {
         return is(digest, progress->old);
     }
     if (step->act == ACT_FLIP_BIT || progress->completed) {
@@ -328,7 +329,10 @@ static const char *check_device(const struct simulation *sim)
     if (!is_intact(sim)) {
         return "a mix of packs runs";
     }
-    if (state->sequence < progress->sequence || state->delegation.epoch < progress->epoch) {
+    if (state->rotation < progress->rotation) {
+        return "an earlier root is in force again";
+    }
+    if (state->sequence < progress->sequence || (state->rotation == progress->rotation && state->delegation.epoch < progress->epoch)) {
         return "the sequence or the epoch went back";
     }
     if (state->boots <= progress->boots) {
@@ -373,6 +377,7 @@ void sim_note(struct simulation *sim)
     const struct tf_state *state = &sim->agent.journal.record.state;
     sim->progress.sequence = state->sequence;
     sim->progress.epoch = state->delegation.epoch;
+    sim->progress.rotation = state->rotation;
     sim->progress.boots = state->boots;
 }
 
@@ -409,9 +414,13 @@ const char *sim_check_step(struct simulation *sim)
     if (!sim_runs_expected(sim) || !is_intact(sim)) {
         return "at the end the wrong model runs";
     }
+    const struct tf_state *state = &sim->agent.journal.record.state;
+    if (step->act == ACT_ROTATE && (!is(state->root, offer_of(sim)->digest) || !is(sim->agent.identity.root, offer_of(sim)->digest) ||
+                                    state->rotation != offer_of(sim)->sequence || state->delegation.epoch != offer_of(sim)->epoch)) {
+        return "at the end another root is in force, or another delegation";
+    }
     if (step->act == ACT_DELIVER) {
         const struct offer *offer = offer_of(sim);
-        const struct tf_state *state = &sim->agent.journal.record.state;
         if (state->sequence != offer->sequence + sim->progress.reissued || state->delegation.epoch != offer->epoch) {
             return "at the end the sequence or the epoch is not that of the offer";
         }

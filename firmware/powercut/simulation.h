@@ -47,8 +47,9 @@ struct progress {
     uint32_t resent_max;
     uint8_t old[TF_DIGEST_BYTES]; /* what ran before the step */
     int32_t old_parameter;
-    uint32_t sequence;  /* none of these three may ever decrease */
+    uint32_t sequence;  /* none of these four may ever decrease, but the epoch begins again with each root */
     uint32_t epoch;
+    uint16_t rotation;
     uint32_t boots;
 };
 

@@ -57,6 +57,9 @@ int tf_agent_boot(struct tf_agent *agent)
     if (error == TF_OK) {
         error = tf_journal_load(&agent->journal, &agent->hal);
     }
+    if (tf_state(agent)->rotation != 0) {
+        memcpy(agent->identity.root, tf_state(agent)->root, TF_KEY_BYTES);
+    }
     if (agent->journal.damaged) {
         agent->work.flags |= TF_FLAG_JOURNAL;
     }

@@ -5,11 +5,13 @@
 #include "store/blocks.h"
 #include "tinyfleet/agent.h"
 #include "update/offer.h"
+#include "update/rotate.h"
 #include "update/staging.h"
 #include "update/transfer.h"
 
 #define TRANSFER_NAME_MAX 23
 #define NONCE_BYTES 8
+#define MESSAGE_ROTATE 20
 #define MESSAGE_HAVE 13
 #define MESSAGE_RESULT 14
 #define NO_TRANSFER (-1)
@@ -188,6 +190,17 @@ static int on_stage(struct exchange *exchange)
     return result == TF_NEEDS_BLOCKS ? answer_have(exchange, name) : answer_result(exchange, name, result);
 }
 
+static int on_rotate(struct exchange *exchange)
+{
+    struct tf_view rotation = tf_read_bytes(&exchange->reader);
+    struct tf_view delegation = tf_read_bytes(&exchange->reader);
+    if (tf_reader_end(&exchange->reader) != TF_OK || rotation.size == 0 || rotation.size > TF_ROTATION_MAX ||
+        delegation.size > TF_DELEGATION_MAX) {
+        return malformed(exchange);
+    }
+    return answer_result(exchange, NO_TRANSFER, tf_rotate(exchange->agent, rotation, delegation));
+}
+
 /* Messages of the optional parts: TF_ERR_MESSAGE when no part of the device takes it. */
 static int on_part(const struct exchange *exchange, struct tf_view message)
 {
@@ -216,6 +229,9 @@ int tf_agent_handle(struct tf_agent *agent, const uint8_t *message, size_t lengt
     tf_reader_init(&exchange.reader, (struct tf_view){message, length});
     uint32_t items = tf_read_head(&exchange.reader, TF_ARRAY);
     uint32_t type = tf_read_head(&exchange.reader, TF_UINT);
+    if (exchange.reader.error == TF_OK && type == MESSAGE_ROTATE && items == 3) {
+        return on_rotate(&exchange);
+    }
     if (exchange.reader.error == TF_OK && type >= sizeof handlers / sizeof handlers[0]) {
         int answered = on_part(&exchange, (struct tf_view){message, length});
         return answered >= 0 || answered == TF_ERR_CAPACITY ? answered

@@ -11,6 +11,7 @@
 #include "crypto/curve.h"
 #include "crypto/ed25519.h"
 #include "crypto/poly1305.h"
+#include "envelope/delegation.h"
 #include "envelope/envelope.h"
 #include "payload/heatshrink.h"
 #include "payload/patch.h"
@@ -195,6 +196,28 @@ static void do_envelope(void)
     }
 }
 
+/* rotation root vendor last rotation delegation */
+static void do_rotation(void)
+{
+    struct tf_identity identity = {0};
+    struct tf_rotation rotation;
+    memcpy(identity.root, arguments[1].data, TF_KEY_BYTES);
+    memcpy(identity.vendor, arguments[2].data, TF_UUID_BYTES);
+    const int error = tf_rotation_verify(bytes(4), bytes(5), &identity, (uint16_t)number(3), &rotation);
+    printf("%d", error);
+    if (error != TF_OK) {
+        return;
+    }
+    printf(" ");
+    show(rotation.root, TF_KEY_BYTES);
+    printf(" %d", rotation.number);
+    if (rotation.delegation.epoch != 0) {
+        printf(" ");
+        show(rotation.delegation.key, TF_KEY_BYTES);
+        printf(" %lu %lu", (unsigned long)rotation.delegation.epoch, (unsigned long)rotation.delegation.exp);
+    }
+}
+
 static const char *const event_names[] = {"", "ready", "corrected", "bad"};
 
 /* push capacity line */
@@ -361,6 +384,7 @@ static const struct {
     {"x25519", do_x25519},
     {"poly1305", do_poly1305},
     {"envelope", do_envelope},
+    {"rotation", do_rotation},
     {"push", do_push},
     {"encode", do_encode},
     {"patch", do_patch},

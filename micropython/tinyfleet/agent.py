@@ -4,7 +4,7 @@
 It decides as the agent in C does (firmware/src); the functions have the names of their counterparts there.
 """
 
-from tinyfleet import cbor, envelope, errors, offer, report, stage, start, trial
+from tinyfleet import cbor, envelope, errors, offer, report, rotation, stage, start, trial
 from tinyfleet.cbor import ARRAY, NULL, SIMPLE, UINT, Reader
 from tinyfleet.device import INFERENCE, INPUT, MALFORMED, NO_JOB, REFUSED, RESTART, TRY, UNPACK, WATCH, Device
 from tinyfleet.errors import Refused
@@ -13,7 +13,7 @@ from tinyfleet.transfer import Shape
 
 HEALTHY_MS = 60_000
 _TRANSFER_NAME_MAX = 23
-_BLOCK, _HAVE, _RESULT = 2, 13, 14
+_BLOCK, _ROTATE, _HAVE, _RESULT = 2, 20, 13, 14
 
 
 class Agent(Device):
@@ -39,6 +39,8 @@ class Agent(Device):
                 if kind == _BLOCK and corrected:
                     return b""  # a digest that is wrong later would not say which block it was: it is sent again
                 return handlers[kind][1](reader)
+            if kind == _ROTATE and count == 3:
+                return self._on_rotate(reader)
         except Refused:
             pass
         self.flags |= MALFORMED
@@ -127,6 +129,17 @@ class Agent(Device):
         name = self._name(reader)
         reader.end()
         return self._answer(name, lambda: stage.order(self, name))
+
+    def _on_rotate(self, reader: Reader) -> bytes:
+        signed, delegation = reader.octets(), reader.octets()
+        reader.end()
+        if not 1 <= len(signed) <= rotation.ROTATION_MAX or len(delegation) > rotation.DELEGATION_MAX:
+            raise Refused(errors.MESSAGE)
+        try:
+            code = rotation.accept(self, signed, delegation)
+        except Refused as refused:
+            code = refused.code
+        return cbor.array(cbor.number(_RESULT), NULL, cbor.number(code))
 
     def poll(self) -> None:
         """Do the next piece of work; call it often."""

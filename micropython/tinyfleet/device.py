@@ -31,6 +31,8 @@ class Device:
         self.running = Running()
         self.files = StateFiles(root)
         self.state = self.files.load()
+        if self.state.rotation:
+            self.identity["root"] = self.state.root  # in force instead of the provisioned one
         self.job = NO_JOB
         self.done = 0  # golden vectors or inferences of a trial
         self.since = self.started = port.ticks_ms()

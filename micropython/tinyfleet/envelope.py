@@ -147,21 +147,37 @@ class _Frame:
             raise Refused(errors.SIGNATURE)
 
 
-def _read_delegation(chain: Reader, trust: Trust) -> Delegation:  # V5 ... V9
+def open_signed(reader: Reader, root: bytes) -> Reader:  # V5 ... V7
+    """Return a reader of the payload of what a root has signed."""
+    message = _Sign1(reader, detached=False)
+    reader.end()
+    if message.kid != key_id(root):
+        raise Refused(errors.ROOT)
+    if not message.is_signed_by(root, message.payload):
+        raise Refused(errors.DELEGATION_SIGNATURE)
+    return Reader(message.payload)
+
+
+def read_delegation(reader: Reader, root: bytes, vendor: bytes) -> Delegation:  # V5 ... V9
+    """Verify a delegation and return what it grants."""
+    delegation, granted = _read_claims(open_signed(reader, root))
+    if granted != vendor:
+        raise Refused(errors.FLEET)
+    return delegation
+
+
+def _read_chain(chain: Reader, trust: Trust) -> Delegation:
     chain.expect(ARRAY, 1)
     chain.expect(ARRAY, 1)
     inner = chain.inner()
     chain.end()
-    cwt = _Sign1(inner, detached=False)
-    inner.end()
-    if cwt.kid != key_id(trust.root):
-        raise Refused(errors.ROOT)
-    if not cwt.is_signed_by(trust.root, cwt.payload):
-        raise Refused(errors.DELEGATION_SIGNATURE)
-    delegation, vendor = _read_claims(Reader(cwt.payload))
-    if vendor != trust.vendor:
-        raise Refused(errors.FLEET)
-    return delegation
+    return read_delegation(inner, trust.root, trust.vendor)
+
+
+def read_key(reader: Reader) -> bytes:
+    """Read the public key that a root vouches for."""
+    reader.expect_items(b"\x08\xa1\x01\xa3\x01\x01\x20\x06\x21")  # cnf, COSE_Key: OKP, Ed25519, x
+    return reader.octets_of(32)
 
 
 def _read_claims(reader: Reader) -> "tuple[Delegation, bytes]":
@@ -171,8 +187,7 @@ def _read_claims(reader: Reader) -> "tuple[Delegation, bytes]":
         exp = reader.positive()
     elif count != 3:
         raise Refused(errors.UNEXPECTED)
-    reader.expect_items(b"\x08\xa1\x01\xa3\x01\x01\x20\x06\x21")  # cnf, COSE_Key: OKP, Ed25519, x
-    key = reader.octets_of(32)
+    key = read_key(reader)
     reader.expect(NINT, 65536)
     vendor = reader.octets_of(16)
     reader.expect(NINT, 65537)
@@ -184,7 +199,7 @@ def _read_claims(reader: Reader) -> "tuple[Delegation, bytes]":
 def _find_delegation(frame: _Frame, trust: Trust) -> Delegation:  # V5 ... V12
     delegation = trust.held
     if frame.chain is not None:
-        delegation = _read_delegation(frame.chain, trust)
+        delegation = _read_chain(frame.chain, trust)
         if delegation.epoch < trust.held.epoch:
             raise Refused(errors.REVOKED)
     elif delegation.epoch == 0:

@@ -71,6 +71,7 @@ def _report(agent: object) -> bytes:
         *_numbers(state.error, state.flags | agent.flags, parameters),
         *_numbers(state.boots, scores.inferences, scores.anomalies, scores.faults),
         transfer,
+        cbor.octets(key_id(agent.identity["root"])),
     )
 
 

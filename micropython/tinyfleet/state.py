@@ -33,8 +33,9 @@ _NUMBERS = (
     ("block_bytes", 0),
     ("encoding", 0),
     ("name", 0),  # of the transfer, on the link
+    ("rotation", 0),  # number of the last accepted one; 0: the provisioned root is in force
 )
-_BYTES = ("gateway", "envelope", "failed", "configured")  # empty: not set
+_BYTES = ("gateway", "envelope", "failed", "configured", "root")  # empty: not set
 
 
 class Slot:

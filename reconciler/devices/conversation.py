@@ -111,6 +111,13 @@ class StageRan(SessionOutcome):
 
 
 @dataclass(frozen=True, slots=True)
+class RotationAnswered:
+    """An answer to a rotation of the root. It is not signed: the next report shows which root is in force."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
 class BuiltinRan(SessionOutcome):
     """A built-in of the device returned: 0, or a negative code and no data."""
 
@@ -141,6 +148,7 @@ Outcome = (
     | BuiltinRan
     | Requested
     | ReplyHeard
+    | RotationAnswered
 )
 
 
@@ -259,6 +267,19 @@ class Inquiry(OneQuestion):
                     return None
                 return self._end(Answered(body))
             case _:  # also an error: it is not signed, and the body may still come
+                return None
+
+
+class RootRotation(OneQuestion):
+    """Has one device follow another root."""
+
+    def heard(self, answer: Answer, now_s: float) -> ConversationStep | None:
+        """End with any result: a repetition is refused by a device that has accepted the rotation."""
+        del now_s
+        match answer:
+            case TransferResult(transfer=None, code=code):
+                return self._end(RotationAnswered(code))
+            case _:
                 return None
 
 

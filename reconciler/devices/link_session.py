@@ -32,6 +32,8 @@ from reconciler.devices.conversation import (
     ReplyHeard,
     Requested,
     RetryPolicy,
+    RootRotation,
+    RotationAnswered,
     SamplePull,
     SampleRange,
     SessionOpened,
@@ -39,7 +41,7 @@ from reconciler.devices.conversation import (
 )
 from reconciler.devices.device_session import DeviceSession
 from reconciler.devices.link import AnswerReceived, Event, Link, Silent, Turn
-from reconciler.devices.messages import NONCE_BYTES, Piece, Pull, ReportKind
+from reconciler.devices.messages import NONCE_BYTES, Piece, Pull, ReportKind, RotateRoot
 from reconciler.devices.operation_conversation import BuiltinCall, RequestReply
 from reconciler.devices.operation_messages import POLL, ReplyToRequest
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, ParametersBody, SamplesAttestation, Summary
@@ -133,6 +135,11 @@ class LinkSession:
             retry=self._patience_with(device),
         )
         return await self._converse(inquiry)
+
+    async def rotate_root(self, device: DeviceId, order: RotateRoot) -> RotationAnswered | Lost:
+        """Have a device follow another root. Only its next report shows whether it does."""
+        outcome = await self._converse(RootRotation(device, order, self._patience_with(device)))
+        return outcome if isinstance(outcome, RotationAnswered | Lost) else Lost("it did not answer the rotation")
 
     async def pull(self, device: DeviceId, pull: Pull) -> Piece | Rejected | Lost:
         """Ask a device for a piece of a sample log. Nothing may be concluded from it before it is attested."""

@@ -44,6 +44,7 @@ BLOCKS_MAX = 4096
 PIECE_BYTES_MAX = 600
 ATTESTED_BYTES_MAX = 16_384  # docs/specs/samples.md
 SIGNED_BYTES_MAX = 1024  # docs/specs/report.md
+ROTATION_BYTES_MAX, DELEGATION_BYTES_MAX = 160, 176  # docs/specs/rotation.md
 MESSAGE_OVERHEAD_BYTES = 64  # a message is at most this much larger than a block; MESSAGE_BYTES are always allowed
 MESSAGE_BYTES = 1152
 
@@ -144,6 +145,14 @@ class Attest:
 
 
 @dataclass(frozen=True, slots=True)
+class RotateRoot:
+    """Order to follow another root (docs/specs/rotation.md); answered by `TransferResult`."""
+
+    rotation: bytes
+    delegation: bytes  # by the new root; empty: none
+
+
+@dataclass(frozen=True, slots=True)
 class Signed:
     """A COSE object around one of the signed bodies."""
 
@@ -183,7 +192,7 @@ class Piece:
     data: bytes
 
 
-Question = Inquire | Offer | Missing | Stage | Pull | Attest | StageQuestion | OperationQuestion
+Question = Inquire | Offer | Missing | Stage | Pull | Attest | RotateRoot | StageQuestion | OperationQuestion
 Unanswered = Block | FeedStage
 Order = Question | Unanswered  # gateway to device
 Answer = Signed | Have | TransferResult | Piece | StageAnswer | OperationAnswer  # device to gateway
@@ -216,15 +225,17 @@ def _fields(message: Message) -> list[object]:  # noqa: PLR0911  # one line per 
         case TransferResult(transfer, code):
             return [14, transfer, code]
         case _:
-            return _fields_of_samples(message)
+            return _rarer_fields(message)
 
 
-def _fields_of_samples(message: Message) -> list[object]:
+def _rarer_fields(message: Message) -> list[object]:
     match message:
         case Pull(space, start, bytes_max):
             return [5, int(space), start, bytes_max]
         case Attest(nonce, space, start, end):
             return [6, nonce, int(space), start, end]
+        case RotateRoot(rotation, delegation):
+            return [20, rotation, delegation]
         case Piece(space, start, data):
             return [15, int(space), start, data]
         case OpenSession() | FeedStage() | FetchStage() | StageState() | StageOutput():
@@ -253,17 +264,20 @@ def parse(data: bytes) -> Message:
         case 4, [transfer]:
             return Stage(_transfer(transfer))
         case number, _:
-            parsed = _about_samples(number, fields) or parse_stage(number, fields) or parse_operation(number, fields)
+            parsed = _parse_rarer(number, fields) or parse_stage(number, fields) or parse_operation(number, fields)
             return parsed or _answer(number, fields)
 
 
-def _about_samples(kind: int, fields: list[object]) -> Pull | Attest | Piece | None:
+def _parse_rarer(kind: int, fields: list[object]) -> Pull | Attest | RotateRoot | Piece | None:
     match kind, fields:
         case 5, [space, start, bytes_max]:
             return Pull(_space(space), uint(start, "from"), uint(bytes_max, "most"))
         case 6, [nonce, space, start, end]:
             content = octets(nonce, "nonce", min_bytes=NONCE_BYTES, max_bytes=NONCE_BYTES)
             return Attest(content, _space(space), uint(start, "from"), uint(end, "to"))
+        case 20, [rotation, delegation]:
+            signed = octets(rotation, "rotation", min_bytes=1, max_bytes=ROTATION_BYTES_MAX)
+            return RotateRoot(signed, octets(delegation, "delegation", max_bytes=DELEGATION_BYTES_MAX))
         case 15, [space, start, data]:
             return Piece(_space(space), uint(start, "from"), octets(data, "piece", max_bytes=PIECE_BYTES_MAX))
         case _:

@@ -90,6 +90,7 @@ class DeviceReport:
     anomalies: int
     faults: int
     transfer: OpenTransfer | None
+    root: bytes | None = None  # key id of the root in force; None: the agent knows no rotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ Body = DeviceReport | CapabilitiesBody | Summary | ParametersBody | SamplesAttes
 
 def parse_body(data: bytes) -> Body:
     """Parse a body, or raise `Malformed`."""
-    kind, *fields = items(load(data), "a body", 3, 7, 12, 13, 17, 19)
+    kind, *fields = items(load(data), "a body", 3, 7, 12, 13, 17, 19, 20)
     match uint(kind, "kind of body"):
         case 0:
             return _report(fields)
@@ -225,17 +226,18 @@ def _report_fields(r: DeviceReport) -> list[object]:
     ]
     identity: list[object] = [r.counter, r.sequence, r.epoch, r.gateway]
     state = [PHASES.index(r.phase), int(r.location), r.running, r.other, int(r.why), r.failed, r.error, int(r.flags)]
-    return [0, *identity, *state, r.parameters, r.boots, r.inferences, r.anomalies, r.faults, transfer]
+    root = [] if r.root is None else [r.root]
+    return [0, *identity, *state, r.parameters, r.boots, r.inferences, r.anomalies, r.faults, transfer, *root]
 
 
 def _report(fields: list[object]) -> DeviceReport:
-    counter, sequence, epoch, gateway, phase, location, *rest = items(fields, "report", 18)
-    running, other, why, failed, error, flags, parameters, boots, inferences, anomalies, faults, transfer = rest
+    counter, sequence, epoch, gateway, phase, location, *rest = items(fields, "report", 18, 19)
+    running, other, why, failed, error, flags, parameters, boots, inferences, anomalies, faults, transfer, *root = rest
     return DeviceReport(
         counter=uint(counter, "counter", end=UINT64_END),
         sequence=uint(sequence, "sequence"),
         epoch=uint(epoch, "epoch"),
-        gateway=octets(gateway, "gateway", min_bytes=8, max_bytes=8),
+        gateway=_key_id(gateway, "gateway"),
         phase=PHASES[uint(phase, "phase", end=len(PHASES))],
         location=ModelLocation(uint(location, "location", end=len(ModelLocation))),
         running=_digest16(running),
@@ -250,7 +252,12 @@ def _report(fields: list[object]) -> DeviceReport:
         anomalies=uint(anomalies, "anomalies"),
         faults=uint(faults, "faults"),
         transfer=None if transfer is None else _open_transfer(transfer),
+        root=_key_id(root[0], "root") if root else None,
     )
+
+
+def _key_id(value: object, name: str) -> bytes:
+    return octets(value, name, min_bytes=8, max_bytes=8)
 
 
 def _open_transfer(value: object) -> OpenTransfer:

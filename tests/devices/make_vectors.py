@@ -22,6 +22,7 @@ from reconciler.devices.messages import (
     Piece,
     Pull,
     ReportKind,
+    RotateRoot,
     SampleSpace,
     Signed,
     Stage,
@@ -82,6 +83,10 @@ MESSAGES: dict[str, Message] = {
     "request": DeviceRequest(1, 255, COUNTING[:20], DIGEST_B),
     "returned": BuiltinReturned(1, 0, COUNTING[:64], DIGEST_B),
     "returned-failed": BuiltinReturned(0xFFFF_FFFF, -96, b"", DIGEST_B),
+    "rotate": RotateRoot(COUNTING[:140], COUNTING[:167]),
+    "rotate-without-delegation": RotateRoot(COUNTING[:1], b""),
+    "rotate-longest": RotateRoot(COUNTING[:160], COUNTING[:176]),
+    "result-root": TransferResult(None, -9),
 }
 
 BODIES: dict[str, Body] = {
@@ -124,6 +129,7 @@ BODIES: dict[str, Body] = {
         anomalies=12,
         faults=1,
         transfer=reports.OpenTransfer(DIGEST_B, PayloadEncoding.HEATSHRINK, 4141, 512, 3),
+        root=COUNTING[8:16],
     ),
     "capabilities": reports.CapabilitiesBody(
         type="esp32-vibration",
@@ -204,6 +210,9 @@ MALFORMED = {
     "reply-code-below": "850b01388040" + "50" + "00" * 16,
     "request-0": "8512010040" + "50" + "00" * 16,
     "returned-code-1": "8513010140" + "50" + "00" * 16,
+    "rotation-empty": "83144040",
+    "rotation-of-161": "8314" + "58a1" + "00" * 161 + "40",
+    "delegation-of-177": "83144100" + "58b1" + "00" * 177,
     "text-for-bytes": "830000" + "68" + "61" * 8,
 }
 

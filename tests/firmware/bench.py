@@ -46,7 +46,8 @@ class Bench:
 
     def __init__(self, fleet: str) -> None:
         self.fleet = fleet
-        self.root, self.gateway = keys.generate(), keys.generate()
+        self.root: SigningKey = keys.generate()
+        self.gateway = keys.generate()
         self.vendor = identifiers.vendor_id(fleet)
         self.delegation = delegation.delegate(
             self.root, delegation.Delegation(self.gateway.public_key, self.vendor, epoch=1)

@@ -14,6 +14,7 @@ from reconciler.devices.messages import (
     Offer,
     PayloadOffer,
     ReportKind,
+    RotateRoot,
     Stage,
     TransferResult,
     encode,
@@ -40,7 +41,7 @@ def digest(pack: bytes) -> bytes:
     return hashlib.sha256(pack).digest()
 
 
-def put(agent: HostAgent, question: Offer | Stage | Inquire) -> Answer:
+def put(agent: HostAgent, question: Offer | Stage | Inquire | RotateRoot) -> Answer:
     """Ask a question that must be answered. Does not handle restarts."""
     return parse_answer(agent.handle(encode(question)))
 

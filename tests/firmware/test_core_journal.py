@@ -7,6 +7,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -20,9 +21,9 @@ from tests.firmware.orders import NEW, OLD, PREBAKED, THIRD, Delivery, deliver, 
 JOURNAL = -67
 POLL_REPORT = 2
 RECORD, TICK = 1024, 32
-ENVELOPE_ROOM = 304
+ENVELOPE_ROOM = 288
 REPAIRING_AT = 8 + 154
-SEQUENCE_AT, SLOT_AT, STATUS_AT, ENVELOPE_AT = 8 + 4, (8 + 232, 8 + 608), 6, 72
+SEQUENCE_AT, SLOT_AT, STATUS_AT, ENVELOPE_AT = 8 + 4, (8 + 232, 8 + 592), 6, 72
 
 
 def sectors(agent: HostAgent) -> tuple[Region, Region]:
@@ -37,7 +38,7 @@ def records(agent: HostAgent) -> list[tuple[int, int]]:
         data = agent.read_flash(sector.offset, sector.size)
         for at in range(0, sector.size, TICK):
             magic, serial = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
-            covered = {b"TFJ1": 992, b"TFT1": 8}.get(magic)
+            covered = {b"TFJ2": 992, b"TFT1": 8}.get(magic)
             if (
                 covered
                 and zlib.crc32(data[at : at + covered]).to_bytes(4, "little") == data[at + covered : at + covered + 4]
@@ -52,7 +53,7 @@ def newest(agent: HostAgent) -> int:
 
 
 def newest_snapshot(agent: HostAgent) -> int:
-    return next(at for _, at in reversed(records(agent)) if agent.read_flash(at, 4) == b"TFJ1")
+    return next(at for _, at in reversed(records(agent)) if agent.read_flash(at, 4) == b"TFJ2")
 
 
 def end(agent: HostAgent) -> int:
@@ -296,11 +297,38 @@ def test_what_is_neither_tick_nor_snapshot_is_neither(updated: HostAgent, bench:
     assert configure(updated, bench, made, 7) == 0
 
     def change(record: bytearray) -> None:
-        record[3:4] = b"2"
+        record[3:4] = b"3"
 
     rewrite(updated, change)
     updated.boot()
     assert (report(updated, made).sequence, parameters(updated, made)) == (2, {})
+
+
+def test_a_snapshot_of_version_1_is_read_and_followed_by_one_of_version_2(
+    updated: HostAgent, bench: Bench, made: Made
+) -> None:
+    """Its slots are 16 bytes longer, and it has no root."""
+    before = report(updated, made)
+    slots = [8 + 232, 8 + 592, 8 + 952]
+
+    def change(record: bytearray) -> None:
+        first, second = (bytes(record[start:stop]) for start, stop in pairwise(slots))
+        record[3:4] = b"1"
+        record[slots[0] : 8 + 984] = first + bytes(16) + second + b"\xa5" * 16  # what is read as a part of the root
+        assert len(record) == RECORD
+
+    rewrite(updated, change)
+    updated.boot()
+    after = report(updated, made)
+    assert (after.sequence, after.running, after.other, after.root) == (
+        before.sequence,
+        before.running,
+        before.other,
+        before.root,
+    )
+    assert configure(updated, bench, made, 7) == 0
+    assert updated.read_flash(newest_snapshot(updated), 4) == b"TFJ2"
+    assert deliver(updated, Delivery(bench.install(made, OLD, 4))).code == 0  # it holds the pack, and knows its slot
 
 
 def test_each_record_has_the_next_serial_and_blank_bytes_at_its_end(

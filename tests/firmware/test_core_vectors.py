@@ -233,6 +233,38 @@ def test_any_shortened_envelope_is_refused(core: CoreProcess) -> None:
         assert int(ask_envelope(core, ENVELOPES["states"][accepted["state"]], envelope[:length])[0]) < 0
 
 
+# ---------------------------------------------------------------- rotations of the root
+
+ROTATIONS = load("rotation")
+
+
+def ask_rotation(core: CoreProcess, state: dict[str, Any], rotation: bytes, delegation: bytes) -> list[str]:
+    keys = bytes.fromhex(state["root"]), bytes.fromhex(state["vendor"])
+    return core.ask("rotation", *keys, state["number"], rotation, delegation).split()
+
+
+@pytest.mark.parametrize("vector", ROTATIONS, ids=lambda vector: vector["name"])
+def test_rotation(core: CoreProcess, vector: dict[str, Any]) -> None:
+    answer = ask_rotation(core, vector["state"], bytes.fromhex(vector["rotation"]), bytes.fromhex(vector["delegation"]))
+    assert int(answer[0]) == -VerificationCode[vector["verdict"]]
+    accepted = vector["accepted"]
+    if accepted is not None:
+        held = accepted["held"]
+        said = [held["key"], held["epoch"], held["not_after"] or 0] if held else []
+        assert answer[1:] == [str(each) for each in (accepted["root"], accepted["number"], *said)]
+
+
+def test_any_flipped_bit_of_a_rotation_or_its_delegation_is_refused(core: CoreProcess) -> None:
+    vector = ROTATIONS[0]
+    signed = bytes.fromhex(vector["rotation"]), bytes.fromhex(vector["delegation"])
+    for which in range(2):
+        for bit in range(8 * len(signed[which])):
+            damaged = [bytearray(part) for part in signed]
+            damaged[which][bit // 8] ^= 1 << bit % 8
+            error = int(ask_rotation(core, vector["state"], bytes(damaged[0]), bytes(damaged[1]))[0])
+            assert error < 0, f"bit {bit} of part {which}"
+
+
 # ---------------------------------------------------------------- frames
 
 FRAMES = load("frames")

@@ -20,7 +20,9 @@ from reconciler.devices.messages import Missing, Offer, ReportKind, Stage, Trans
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, ParametersBody, Summary
 from reconciler.devices.transfer import TransferJob
 from reconciler.model import PayloadEncoding, Phase
+from signing.identifiers import key_id
 from tests.firmware.bench import Bench, Made
+from tests.firmware.rotations import turned
 from tests.firmware.talk import ask, digest16, first_blocks, job, question, report_of, update
 from tests.micropython.device import (
     CONTRACT,
@@ -236,6 +238,24 @@ def test_a_replayed_or_foreign_envelope_is_refused_with_its_number(device: Micro
         answer = question(device, Offer(3, envelope, job(made, envelope, SECOND, before).offer.payload))
         assert answer == TransferResult(3, code)
     assert report_of(device, made).sequence == 1
+
+
+def test_a_device_follows_another_root_over_a_restart(start: Start, device: MicroPythonDevice, made: Made) -> None:
+    assert isinstance(updated(device, made, FIRST), Confirmed)
+    turn = turned(PLANT)
+    assert question(device, turned(Bench("plant")).order) == TransferResult(None, -9)
+    assert question(device, turn.order) == TransferResult(None, 0)
+    assert question(device, turn.order) == TransferResult(None, -9)
+    restarted = start(provisioned=False)
+    report = report_of(restarted, made)
+    assert (report.root, report.gateway, report.epoch) == (
+        key_id(turn.bench.root.public_key),
+        key_id(turn.bench.gateway.public_key),
+        1,
+    )
+    assert (report.sequence, report.running) == (1, digest16(FIRST))
+    assert question(restarted, Offer(3, PLANT.install(made, BORN_WITH, 2), None)) == TransferResult(3, -9)
+    assert question(restarted, Offer(3, turn.bench.install(made, BORN_WITH, 2), None)) == TransferResult(3, 1)
 
 
 def test_a_threshold_changes_by_an_envelope_alone(device: MicroPythonDevice, made: Made) -> None:

@@ -33,7 +33,7 @@ def load(name: str) -> Any:  # noqa: ANN401 - whatever the file holds
     return json.loads((VECTORS / f"{name}.json").read_text())
 
 
-ENVELOPES, FRAMES, STANDARDS = load("envelope"), load("frames"), load("cryptography")
+ENVELOPES, FRAMES, STANDARDS, ROTATIONS = (load(name) for name in ("envelope", "frames", "cryptography", "rotation"))
 
 
 @pytest.fixture(scope="module", params=["unix", "webassembly"])
@@ -158,6 +158,17 @@ def test_damaged_envelopes_get_the_same_error_number(micropython: Interpreter, c
         answer = ask_envelope(micropython, state, envelope)
         assert int(answer) < 0
         assert answer == ask_envelope(core, state, envelope), envelope.hex()
+
+
+def test_each_rotation_gets_the_answer_of_the_agent_in_c(micropython: Interpreter, core: CoreProcess) -> None:
+    for vector in ROTATIONS:
+        state = vector["state"]
+        parts = (bytes.fromhex(vector[name]) for name in ("rotation", "delegation"))
+        keys = bytes.fromhex(state["root"]), bytes.fromhex(state["vendor"])
+        question = ("rotation", *keys, state["number"], *parts)
+        answer = micropython.ask(*question)
+        assert answer == core.ask(*question), vector["name"]
+        assert int(answer.split()[0]) == -VerificationCode[vector["verdict"]], vector["name"]
 
 
 @pytest.mark.parametrize("vector", FRAMES["encode"], ids=lambda vector: vector["name"])

@@ -34,7 +34,11 @@
 
 /* Largest envelope as sent, with its delegation, and as stored, without it (docs/specs/envelope.md, section 3). */
 #define TF_ENVELOPE_MAX 512
-#define TF_ENVELOPE_KEPT_MAX 304
+#define TF_ENVELOPE_KEPT_MAX 288
+
+/* Largest rotation of the root, and largest delegation next to it (docs/specs/rotation.md, section 2). */
+#define TF_ROTATION_MAX 160
+#define TF_DELEGATION_MAX 176
 
 /* Most parameters that can be set for one model (docs/specs/envelope.md, section 2). */
 #define TF_PARAMETERS_MAX 8

@@ -76,9 +76,10 @@ struct tf_state {
     uint8_t has_failed;
     uint8_t parameter_count;
     uint8_t faults; /* consecutive starts after a fault */
-    uint8_t zero[2];
+    uint16_t rotation; /* number of the last accepted one; 0: the provisioned root is in force */
     struct tf_parameter parameters[TF_PARAMETERS_MAX];
     struct tf_slot slot[2];
+    uint8_t root[TF_KEY_BYTES]; /* in force, if rotation is not 0 */
 };
 
 #define TF_RECORD_BYTES 1024

@@ -75,7 +75,7 @@ struct tf_identity {
     uint8_t vendor[TF_UUID_BYTES];
     uint8_t class_id[TF_UUID_BYTES];
     uint8_t device[TF_UUID_BYTES];
-    uint8_t root[TF_KEY_BYTES];
+    uint8_t root[TF_KEY_BYTES]; /* in force: the provisioned one, or that of the last rotation */
     uint8_t public_key[TF_KEY_BYTES];
     uint8_t address; /* on a serial line; 0: none */
     uint8_t prebaked_count;

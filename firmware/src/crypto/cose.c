@@ -70,3 +70,10 @@ void tf_key_id(uint8_t kid[TF_KID_BYTES], const uint8_t key[TF_KEY_BYTES])
     tf_sha256_final(&sha, digest);
     memcpy(kid, digest, TF_KID_BYTES);
 }
+
+bool tf_is_key_id(const uint8_t *kid, const uint8_t key[TF_KEY_BYTES])
+{
+    uint8_t wanted[TF_KID_BYTES];
+    tf_key_id(wanted, key);
+    return tf_same(kid, wanted, sizeof wanted);
+}

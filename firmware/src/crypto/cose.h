@@ -29,4 +29,7 @@ TF_MUST_CHECK int tf_cose_verify(const struct tf_sign1 *sign1, const uint8_t key
 /* The key id: the first 8 bytes of SHA-256 over a public key. */
 void tf_key_id(uint8_t kid[TF_KID_BYTES], const uint8_t key[TF_KEY_BYTES]);
 
+/* Whether kid is the id of this key. */
+TF_MUST_CHECK bool tf_is_key_id(const uint8_t *kid, const uint8_t key[TF_KEY_BYTES]);
+
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/cose.h"
+#include "envelope/delegation.h"
 #include "envelope/manifest.h"
 #include "tinyfleet/sha256.h"
 
@@ -19,13 +20,6 @@ struct frame {
     struct tf_view wrapped_manifest; /* with its CBOR head, which the digest covers */
     struct tf_view signed_part;      /* from key 2 on */
 };
-
-static bool is_key_id(const uint8_t *kid, const uint8_t key[TF_KEY_BYTES])
-{
-    uint8_t wanted[TF_KID_BYTES];
-    tf_key_id(wanted, key);
-    return tf_same(kid, wanted, sizeof wanted);
-}
 
 /* V2. */
 static struct tf_reader read_outer(struct tf_reader *reader, struct frame *frame)
@@ -86,32 +80,12 @@ static int check_manifest_digest(const struct frame *frame)
 static int read_delegation(struct tf_view chain, const struct tf_identity *identity, struct tf_delegation *delegation)
 {
     struct tf_reader reader;
-    struct tf_sign1 sign1;
-    const uint8_t *vendor = NULL;
     tf_reader_init(&reader, chain);
     tf_expect_head(&reader, TF_ARRAY, 1);
     tf_expect_head(&reader, TF_ARRAY, 1);
-    struct tf_reader cwt = tf_reader_enter(&reader);
+    struct tf_view cwt = tf_read_bytes(&reader);
     int error = tf_reader_end(&reader);
-    if (error != TF_OK) {
-        return error;
-    }
-    tf_cose_read(&cwt, false, &sign1);
-    error = tf_reader_end(&cwt);
-    if (error != TF_OK) {
-        return error;
-    }
-    if (!is_key_id(sign1.kid, identity->root)) {
-        return TF_ERR_ROOT;
-    }
-    if (tf_cose_verify(&sign1, identity->root, sign1.payload) != TF_OK) {
-        return TF_ERR_DELEGATION_SIGNATURE;
-    }
-    error = tf_claims_read(sign1.payload, delegation, &vendor);
-    if (error != TF_OK) {
-        return error;
-    }
-    return tf_same(vendor, identity->vendor, TF_UUID_BYTES) ? TF_OK : TF_ERR_FLEET;
+    return error == TF_OK ? tf_delegation_verify(cwt, identity->root, identity->vendor, delegation) : error;
 }
 
 /* V5 ... V12: find the delegation that this envelope is verified with. */
@@ -136,7 +110,7 @@ static int find_delegation(const struct frame *frame, const struct tf_trust *tru
 static int check_signature(const struct frame *frame, const uint8_t key[TF_KEY_BYTES])
 {
     uint8_t payload[4 + TF_DIGEST_BYTES] = {0x82, 0x2f, 0x58, 0x20}; /* SUIT_Digest: SHA-256, 32 bytes */
-    if (!is_key_id(frame->signature.kid, key)) {
+    if (!tf_is_key_id(frame->signature.kid, key)) {
         return TF_ERR_SIGNER;
     }
     memcpy(payload + 4, frame->manifest_digest, TF_DIGEST_BYTES);

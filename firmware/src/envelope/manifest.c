@@ -126,28 +126,29 @@ int tf_manifest_read(struct tf_view bytes, struct tf_manifest *manifest)
     return tf_reader_end(&reader);
 }
 
-int tf_claims_read(struct tf_view bytes, struct tf_delegation *delegation, const uint8_t **vendor)
+int tf_claims_read(struct tf_view bytes, bool is_rotation, struct tf_claims *claims)
 {
-    static const uint8_t key_head[] = {8, 0xa1, 1, 0xa3, 1, 1, 0x20, 6, 0x21}; /* cnf, COSE_Key: OKP, Ed25519, x */
     struct tf_reader reader;
     tf_reader_init(&reader, bytes);
-    uint32_t count = tf_read_head(&reader, TF_MAP);
-    delegation->exp = 0;
-    if (count == 4) {
-        HEADS(&reader, 4);
-        delegation->exp = positive(&reader);
-    } else if (count != 3 && reader.error == TF_OK) {
+    const uint32_t count = tf_read_head(&reader, TF_MAP);
+    const bool is_delegation = count == 3 || count == 4;
+    if (reader.error == TF_OK && (is_rotation ? count != 2 : !is_delegation)) {
         reader.error = TF_ERR_UNEXPECTED;
     }
-    tf_expect_heads(&reader, key_head, sizeof key_head);
-    const uint8_t *key = tf_read_bytes_of(&reader, TF_KEY_BYTES);
-    HEADS(&reader, 0x3a, 0x00, 0x01, 0x00, 0x00); /* -65537 */
-    *vendor = tf_read_bytes_of(&reader, TF_UUID_BYTES);
-    HEADS(&reader, 0x3a, 0x00, 0x01, 0x00, 0x01); /* -65538 */
-    delegation->epoch = positive(&reader);
-    int error = tf_reader_end(&reader);
-    if (error == TF_OK) {
-        memcpy(delegation->key, key, TF_KEY_BYTES);
+    claims->exp = 0;
+    if (count == 4) {
+        HEADS(&reader, 4);
+        claims->exp = positive(&reader);
     }
-    return error;
+    HEADS(&reader, 8, 0xa1, 1, 0xa3, 1, 1, 0x20, 6, 0x21); /* cnf, COSE_Key: OKP, Ed25519, x */
+    claims->key = tf_read_bytes_of(&reader, TF_KEY_BYTES);
+    if (is_rotation) {
+        tf_expect_head(&reader, TF_NINT, 65538);
+    } else {
+        tf_expect_head(&reader, TF_NINT, 65536);
+        claims->vendor = tf_read_bytes_of(&reader, TF_UUID_BYTES);
+        tf_expect_head(&reader, TF_NINT, 65537);
+    }
+    claims->number = positive(&reader);
+    return tf_reader_end(&reader);
 }

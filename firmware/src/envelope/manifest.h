@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The signed contents of an envelope: the manifest (envelope.md, V15) and the claims of a delegation (V8). */
+/* Signed contents: the manifest (envelope.md, V15), the claims of a delegation (V8) and of a rotation (rotation.md, N4). */
 #ifndef TF_ENVELOPE_MANIFEST_H
 #define TF_ENVELOPE_MANIFEST_H
 
@@ -24,7 +24,14 @@ TF_MUST_CHECK int tf_manifest_read(struct tf_view bytes, struct tf_manifest *man
 /* Read a wrapped SUIT_Digest; returns its 32 bytes. */
 const uint8_t *tf_manifest_digest(struct tf_reader *reader);
 
-/* Read key, epoch and exp of a delegation, and which vendor it is for. */
-TF_MUST_CHECK int tf_claims_read(struct tf_view bytes, struct tf_delegation *delegation, const uint8_t **vendor);
+/* What the root vouches for: a gateway's key in a delegation, another root in a rotation. Pointers into the bytes. */
+struct tf_claims {
+    const uint8_t *key;
+    const uint8_t *vendor; /* only of a delegation */
+    uint32_t exp;          /* likewise; 0: none */
+    uint32_t number;       /* the epoch, or the number of the rotation */
+};
+
+TF_MUST_CHECK int tf_claims_read(struct tf_view bytes, bool is_rotation, struct tf_claims *claims);
 
 #endif

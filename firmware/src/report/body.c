@@ -83,7 +83,7 @@ static void write_report(struct tf_writer *writer, struct tf_agent *agent)
     if (state->delegation.epoch != 0) {
         tf_key_id(kid, state->delegation.key);
     }
-    tf_write_head(writer, TF_ARRAY, 19);
+    tf_write_head(writer, TF_ARRAY, 20);
     tf_write_uint(writer, TF_BODY_REPORT);
     tf_write_head(writer, TF_UINT, ((uint64_t)state->boots << COUNTER_SHIFT) + agent->counters.reports);
     tf_write_uint(writer, state->sequence);
@@ -103,6 +103,8 @@ static void write_report(struct tf_writer *writer, struct tf_agent *agent)
     tf_write_uint(writer, agent->counters.anomalies);
     tf_write_uint(writer, agent->counters.faults);
     write_transfer(writer, agent);
+    tf_key_id(kid, agent->identity.root);
+    tf_write_bytes(writer, kid, sizeof kid);
 }
 
 static void write_operators(struct tf_writer *writer, const struct tf_agent *agent)

@@ -6,7 +6,9 @@
 #include "store/flash.h"
 #include "tinyfleet/crc32.h"
 
-#define SNAPSHOT 0x314a4654u /* "TFJ1" */
+#define SNAPSHOT 0x324a4654u /* "TFJ2" */
+#define SNAPSHOT_1 0x314a4654u /* "TFJ1": no root, and longer slots */
+#define SLOT_B_OF_1 608
 #define TICK 0x31544654u     /* "TFT1" */
 #define STEP 32              /* records start at multiples of it */
 #define COVERED offsetof(struct tf_record, crc)
@@ -67,7 +69,7 @@ static uint32_t examine(struct scan *scan, const struct tf_hal *hal, uint8_t sec
     if (readable && tf_all((const uint8_t *)&head, 0xff, STEP)) {
         return STEP;
     }
-    if (readable && head.magic == SNAPSHOT && region->size - at >= TF_RECORD_BYTES && is_snapshot(hal, region->offset + at)) {
+    if (readable && (head.magic == SNAPSHOT || head.magic == SNAPSHOT_1) && region->size - at >= TF_RECORD_BYTES && is_snapshot(hal, region->offset + at)) {
         if (!scan->found || head.serial > scan->serial) {
             scan->found = true;
             scan->sector = sector;
@@ -80,6 +82,13 @@ static uint32_t examine(struct scan *scan, const struct tf_hal *hal, uint8_t sec
     scan->damaged = scan->damaged || !readable || !is_tick(&head);
     scan->used[sector] = at + STEP;
     return STEP;
+}
+
+/* Bring the state of a snapshot of version 1 into the form of this one. */
+static void convert(struct tf_state *state)
+{
+    memmove(&state->slot[1], (uint8_t *)state + SLOT_B_OF_1, sizeof state->slot[1]);
+    memset(state->root, 0, sizeof state->root);
 }
 
 /* Apply the ticks after the newest snapshot. What can't be read is a torn record: to stop here would stop every start. */
@@ -117,6 +126,9 @@ int tf_journal_load(struct tf_journal *journal, const struct tf_hal *hal)
     journal->position = scan.used[scan.sector];
     int error = tf_flash_read(hal, hal->geometry.journal[scan.sector].offset + scan.at, &journal->record, offsetof(struct tf_record, blank));
     if (error == TF_OK) {
+        if (journal->record.magic == SNAPSHOT_1) {
+            convert(&journal->record.state);
+        }
         replay(journal, hal, scan.at + TF_RECORD_BYTES);
     }
     return error;

@@ -19,6 +19,7 @@ from reconciler.devices.conversation import (
     Lost,
     Outcome,
     Rejected,
+    RotationAnswered,
     SessionOutcome,
     TrialFailed,
 )
@@ -60,7 +61,7 @@ class Delivered:
                 return describe_refusal(code, during)
             case TrialFailed(report):
                 return describe_failed_trial(report.error)
-            case Answered() | SessionOutcome():
+            case Answered() | SessionOutcome() | RotationAnswered():
                 return "answered"
 
 

@@ -18,6 +18,7 @@ from reconciler.devices.conversation import (
     Lost,
     Outcome,
     Rejected,
+    RotationAnswered,
     SessionOutcome,
     TrialFailed,
 )
@@ -220,7 +221,7 @@ class DeviceUpdater:
         match outcome:
             case Confirmed(report) | TrialFailed(report):
                 self._ports.inventory.record_report(update.device, report, self._ports.clock.now(), asked=True)
-            case Rejected() | Lost() | Answered() | SessionOutcome():
+            case Rejected() | Lost() | Answered() | SessionOutcome() | RotationAnswered():
                 pass
             case unexpected:
                 assert_never(unexpected)

@@ -269,7 +269,7 @@ class TrainingStation:
         training = start.training
         own.retry_at_s, own.tools_missing = self._ports.clock.steady_s() + RETRY_S, ""
         try:
-            files = {
+            files: dict[str, bytes] = {
                 space.source.sha256: await self._ports.builder.source_file(start.desired, space.source)
                 for space in training.try_
                 if space.source is not None

@@ -10,7 +10,7 @@ import sys
 from binascii import hexlify, unhexlify
 from hashlib import sha256
 
-from tinyfleet import ed25519, envelope, frame
+from tinyfleet import ed25519, envelope, frame, rotation
 from tinyfleet.errors import Refused
 from tinyfleet.sha512 import sha512
 
@@ -83,6 +83,16 @@ def kept(accepted: envelope.Accepted, trust: envelope.Trust) -> list:
     return found
 
 
+def on_rotation(arguments: list) -> str:
+    root, vendor = octets(arguments[0]), octets(arguments[1])
+    try:
+        key, number, held = rotation.verify(octets(arguments[3]), octets(arguments[4]), root, vendor, int(arguments[2]))
+    except Refused as refused:
+        return str(refused.code)
+    said = ["0", word(key), str(number)]
+    return " ".join(said + [word(held.key), str(held.epoch), str(held.exp)] if held.epoch else said)
+
+
 def on_encode(arguments: list) -> str:
     return word(frame.encode(int(arguments[0]), octets(arguments[1])))
 
@@ -103,6 +113,7 @@ COMMANDS = {
     "verify": on_verify,
     "sign": on_sign,
     "envelope": on_envelope,
+    "rotation": on_rotation,
     "encode": on_encode,
     "push": on_push,
 }
