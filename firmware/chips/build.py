@@ -27,7 +27,7 @@ def build(preset: str) -> Path:
     folder.mkdir(exist_ok=True)
     with (folder / f".{preset}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        arguments = ["-S", FIRMWARE, "--preset", preset, f"-DPython3_EXECUTABLE={sys.executable}"]
+        arguments: list[str | Path] = ["-S", FIRMWARE, "--preset", preset, f"-DPython3_EXECUTABLE={sys.executable}"]
         run(["cmake", *arguments])
         run(["cmake", "--build", folder / preset, "--target", "firmware"])
     return folder / preset / _ELF

@@ -121,7 +121,8 @@ class CortexM(Processor):
         self._enabled, self._active, self._held = 0, list[int](), list[tuple[int, bytes]]()
         self.asleep = self._nmi = self._fault = self._leaving = self._wants_reset = False
         self._waited = self._hangs = False
-        self._reads, self._reported = 0, None
+        self._reads = 0
+        self._reported: int | None = None
         chip.now_us += START_US
         chip.reset(cause)
 

@@ -59,6 +59,9 @@ class Nrf52840(Chip):
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__(FlashArray(SHAPE, random.Random(seed)))
+        self._causes = self._transmitted = self._uart_interrupts = 0
+        self._mode = _READ
+        self._tick_at_us: int | None = None
         self.readers |= {
             _RESETREAS: lambda: self._causes,
             _RXDRDY: lambda: int(self._byte_is_announced()),
@@ -86,7 +89,6 @@ class Nrf52840(Chip):
             _CONFIG: self._set_mode,
             _ERASEPAGE: self._erase,
         }
-        self._causes = 0
         self.reset(Cause.POWER_ON)
 
     def reset(self, cause: Cause) -> None:

@@ -24,10 +24,11 @@ def build() -> Path:
         subprocess.run(["tar", "-xzf", write(work, third_party)[0], "-C", work], check=True)
         example, build_folder = work / "tinyfleet" / "examples" / "bare-metal", work / "build"
         toolchain = f"-DCMAKE_TOOLCHAIN_FILE={example / 'board' / 'toolchain-arm.cmake'}"
-        for command in (
+        commands: tuple[list[str | Path], ...] = (
             ["cmake", "-G", "Ninja", "-S", example, "-B", build_folder, "-DBOARD=mps2-an386", toolchain],
             ["cmake", "--build", build_folder],
-        ):
+        )
+        for command in commands:
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         complete = ELF.with_name(f"{work.name}.elf")  # builds at the same time replace the program, never a part of it
         complete.write_bytes((build_folder / ELF.name).read_bytes())
