@@ -40,6 +40,7 @@ from reconciler.engine.pipelines.station import PipelinePorts, PipelineStation
 from reconciler.engine.polling.link_events import LinkEventHandler
 from reconciler.engine.polling.poller import Poller, PollerPorts
 from reconciler.engine.proposals.station import ProposalStation
+from reconciler.engine.root_rotations import RootRotations
 from reconciler.engine.samples.contest_station import ContestStation, StationPorts
 from reconciler.engine.status.model_facts import ModelFactsBuilder, ModelSources
 from reconciler.engine.status.renderer import PassOutcome, StatusRenderer, has_stopped
@@ -78,7 +79,9 @@ class Engine:
         self.deliveries = Deliveries(self._delivered, self.wake.set, jitter)
         ledger = LearningLedger()
         self._learners = Learners(ledger)
-        polling = PollerPorts(self.inventory, self.summaries, ledger, ports.clock, ports.links)
+        polling = PollerPorts(
+            self.inventory, self.summaries, ledger, ports.clock, ports.links, RootRotations.of(ports.gateway)
+        )
         self.poller = Poller(polling, self.deliveries.is_running, lambda _: self.wake.set(), jitter)
         self._events = LinkEventHandler(polling, ports.verifier, self.poller, self.deliveries, self.wake.set)
         updates = UpdatePorts(self.artifacts, self.inventory, ports.state, ports.gateway, ports.clock)

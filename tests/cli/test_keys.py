@@ -17,6 +17,8 @@ from reconciler.errors import Refused, Unusable
 from signing import gateway_keystore
 from signing.delegation import Delegation
 from signing.identifiers import vendor_id
+from signing.keys import generate
+from signing.rotation import Rotation, rotate
 
 SECRET = "correct horse battery staple"  # noqa: S105 - a secret of this test alone
 
@@ -187,3 +189,33 @@ def test_every_step_is_also_json(desk: Desk) -> None:
     assert revoked == {"fleet": "plant", "epoch": 2}
     made = json.loads(desk.done("root init {d}/second --passphrase-file {p} --output json"))
     assert len(made["publicKey"]) == 64
+
+
+def test_from_one_root_to_the_next(desk: Desk) -> None:
+    desk.done(DELEGATE)
+    desk.done(INSTALL)
+    desk.done("root init {d}/next --passphrase-file {p}")
+    said = json.loads(desk.done("root rotate {d}/next --root {d}/root --passphrase-file {p} --output json"))
+    assert (said["kind"], said["number"]) == ("rotation", 1)
+    shown = json.loads(desk.done("show {d}/next/rotation.cwt --output json"))
+    assert shown == {name: value for name, value in said.items() if name != "file"}
+    assert "already follows" in desk.refused("root rotate {d}/next --root {d}/root --passphrase-file {p}")
+
+    desk.done(DELEGATE.replace("d}/root", "d}/next"))
+    install = INSTALL.replace("d}/root", "d}/next")
+    desk.done(install + " --rotation {d}/next/rotation.cwt")
+    gateway = gateway_keystore.load(desk.directory / "gw", bytes)
+    assert gateway.root_id.hex() == said["keyId"]
+    assert [each.hex() for each in gateway.rotations] == [said["signedBy"]]
+
+    # A third root: its rotation has the next number, and devices with either earlier root find their way.
+    desk.done("root init {d}/third --passphrase-file {p}")
+    third = json.loads(desk.done("root rotate {d}/third --root {d}/next --passphrase-file {p} --output json"))
+    assert (third["number"], third["signedBy"]) == (2, said["keyId"])
+    desk.done(DELEGATE.replace("d}/root", "d}/third"))
+    install = INSTALL.replace("d}/root", "d}/third")
+    other = INSTALL.replace("d}/root", "d}/third") + " --rotation {d}/stray.cwt"
+    (desk.directory / "stray.cwt").write_bytes(rotate(generate(), Rotation(generate().public_key, 1)))
+    assert "leads to root" in desk.refused(other)
+    desk.done(install + " --rotation {d}/third/rotation.cwt --rotation {d}/next/rotation.cwt")
+    assert len(gateway_keystore.load(desk.directory / "gw", bytes).rotations) == 2

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from signing import cose, delegation_request, gateway_keystore, key_files, keys,
 from signing.cbor import CborReader
 from signing.delegation import Delegation, read_claims, read_delegation
 from signing.identifiers import key_id, vendor_id
+from signing.rotation import Rotation, describe_rotation
 from signing.verification_error import VerificationError
 
 
@@ -66,6 +68,26 @@ def root_init(directory: Path, passphrase_file: Path | None, passphrase_fd: int 
         key = root_keystore.init(directory, passphrase_from(passphrase_file, passphrase_fd, new=True)())
     fields = {"keyId": key_id(key.public_key).hex(), "publicKey": key.public_key.hex(), "directory": str(directory)}
     print_result(output, fields, f"created root key {fields['keyId']} in {directory}")
+
+
+@root.command("rotate")
+@click.argument("successor", type=DIRECTORY)
+@click.option("--root", "root_directory", type=DIRECTORY, required=True, help="Directory of the root key in force.")
+@with_passphrase
+@output_option
+def root_rotate(
+    successor: Path, root_directory: Path, passphrase_file: Path | None, passphrase_fd: int | None, output: str
+) -> None:
+    """Sign the root key in SUCCESSOR with the one in force.
+
+    Writes SUCCESSOR/rotation.cwt. Install it on each gateway, with a delegation by the new root; devices then follow.
+    """
+    with translated():
+        store = root_keystore.RootKeystore(root_directory, passphrase_from(passphrase_file, passphrase_fd))
+        rotation = store.rotate_to(successor)
+    fields = {"file": str(successor / root_keystore.ROTATION), **_rotation_fields(key_id(store.public_key), rotation)}
+    text = f"wrote {fields['file']}: devices with root {fields['signedBy']} will follow root {fields['keyId']}"
+    print_result(output, fields, text)
 
 
 @command.group(cls=OrderedGroup)
@@ -124,11 +146,22 @@ def gateway_request(  # noqa: PLR0913, PLR0917 - one parameter for each option
 @click.argument("delegation", type=FILE)
 @click.option("--root", "root_public", type=FILE, required=True, help="Public root key (PEM or hex).")
 @click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
+@click.option(
+    "--rotation",
+    "rotations",
+    type=FILE,
+    multiple=True,
+    help="Rotation that leads to this root, for devices with an earlier one; the newest first if there are several.",
+)
 @output_option
-def gateway_install(directory: Path, delegation: Path, root_public: Path, fleet: str, output: str) -> None:
+def gateway_install(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    directory: Path, delegation: Path, root_public: Path, fleet: str, rotations: tuple[Path, ...], output: str
+) -> None:
     """Install a delegation, and remove the keys that it replaces."""
     with translated():
         root_key = keys.read_public_key(root_public)
+        for rotation in rotations:
+            gateway_keystore.add_rotation(directory, key_files.read_public(rotation), root_key)
         granted = gateway_keystore.install(directory, key_files.read_public(delegation), root_key, vendor_id(fleet))
     print_result(output, _delegation_fields(granted), _describe(granted))
 
@@ -195,7 +228,7 @@ def verify(delegation: Path, root_public: Path, fleet: str, output: str) -> None
 @click.argument("file", type=FILE)
 @output_option
 def show(file: Path, output: str) -> None:
-    """Show what FILE is: a public key, a request or a delegation. Checks no signature against a root key."""
+    """Show what FILE is: a public key, a request, a delegation or a rotation. Checks no signature of a root key."""
     with translated():
         data = key_files.read_public(file)
         if data.startswith(b"\xd2"):
@@ -252,11 +285,23 @@ def _end_of_day(day: datetime | None) -> int | None:
 
 
 def _cose_fields(data: bytes) -> dict[str, Any]:
+    with suppress(VerificationError):
+        return _rotation_fields(*describe_rotation(data))
     try:
         request = delegation_request.read_request(data)
     except VerificationError:
         return _delegation_fields(read_claims(cose.read(CborReader(data), cose.SIGN1_TAG).payload))
     return {"kind": "request", "keyId": key_id(request.public_key).hex(), "vendor": request.vendor.hex()}
+
+
+def _rotation_fields(signer: bytes, rotation: Rotation) -> dict[str, Any]:
+    return {
+        "kind": "rotation",
+        "keyId": rotation.key_id.hex(),
+        "signedBy": signer.hex(),
+        "number": rotation.number,
+        "publicKey": rotation.next_root.hex(),
+    }
 
 
 def _delegation_fields(delegation: Delegation) -> dict[str, Any]:

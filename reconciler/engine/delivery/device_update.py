@@ -32,6 +32,7 @@ from reconciler.engine.delivery.still_wanted import UpdateAction
 from reconciler.engine.delivery.transfer_preparation import DeliveryTarget, PackPayloads, configure_job, install_job
 from reconciler.engine.observed.interpret import parameters_crc32
 from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.root_rotations import RootRotations
 from reconciler.engine.state.records import QuarantineRecord
 from reconciler.engine.state.writer import StateWriter
 from reconciler.errors import FleetError
@@ -103,6 +104,7 @@ class DeviceUpdater:
     def __init__(self, ports: UpdatePorts) -> None:
         self._ports = ports
         self._payloads = PayloadCache(ports.artifacts)
+        self._roots = RootRotations.of(ports.gateway)
 
     def is_possible(self, update: DeviceUpdate) -> bool:
         """Return whether the pack's digest is known; else it must be built first."""
@@ -134,6 +136,8 @@ class DeviceUpdater:
         """Ask for a fresh report: no order may be based on an unsolicited one (report.md)."""
         inventory, device = self._ports.inventory, update.device
         report = await update.session.report(device)
+        if not isinstance(report, Lost):
+            report = await self._roots.follow(update.session, device, report)
         if isinstance(report, Lost):
             return report
         inventory.record_report(device, report, self._ports.clock.now(), asked=True)

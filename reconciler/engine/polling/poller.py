@@ -21,6 +21,7 @@ from reconciler.engine.links import Links
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.learning_ledger import LearningLedger
 from reconciler.engine.observed.summaries import Summaries
+from reconciler.engine.root_rotations import RootRotations
 from reconciler.engine.task_cancellation import cancel_and_wait
 from reconciler.errors import FleetError
 from reconciler.model import DeviceId
@@ -50,6 +51,7 @@ class PollerPorts:
     learning: LearningLedger
     clock: Clock
     links: Links
+    roots: RootRotations = field(default_factory=RootRotations)
 
 
 @dataclass(slots=True)
@@ -240,6 +242,8 @@ class Poller:
             self._reported.discard(device)
             return await self._ask_summary(device, session)
         report = await session.report(device)
+        if not isinstance(report, Lost):
+            report = await self._ports.roots.follow(session, device, report)
         if isinstance(report, Lost):
             return False
         before = inventory.report_of(device)
