@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -24,6 +25,11 @@ PIP = Path(sys.executable).with_name("pip")
 QUADLET = ROOT / "systemd" / "quadlet" / "tinyfleet.container"
 EPOCH = "1790000000"
 MAX_MB = 150
+GENERATOR = Path("/usr/libexec/podman/quadlet")  # of podman 4.4 and later
+# Of podman-systemd.unit(5), as far as a gateway has a use for them.
+KEYS = frozenset(
+    ["AddDevice", "ContainerName", "DropCapability", "Environment", "GroupAdd", "Image", "Network", "NoNewPrivileges", "PublishPort", "ReadOnly", "SecurityLabelDisable", "StopTimeout", "Tmpfs", "UserNS", "Volume"]
+)
 CHROOT = pytest.mark.skipif(
     os.environ.get("TINYFLEET_CHROOT") != "1", reason="takes minutes, root and a mirror: make test-image"
 )
@@ -105,6 +111,24 @@ def test_the_quadlet_names_the_image_and_its_folders() -> None:
     source = (ROOT / "tools/oci_layout.py").read_text()
     assert mounted == {"/etc/tinyfleet", "/var/lib/tinyfleet"}
     assert all(f'"{folder}": {{}}' in source for folder in mounted)
+
+
+def test_the_quadlet_has_no_key_that_quadlet_does_not_know() -> None:
+    """A unit with an unknown key is not generated. The keys in comments count: they are meant to be used."""
+    text = QUADLET.read_text(encoding="utf-8")
+    section = text[text.index("[Container]") : text.index("[Service]")]
+    keys = {line.lstrip("#").partition("=")[0] for line in section.splitlines() if re.match(r"#?[A-Z]\w+=", line)}
+    assert keys <= KEYS
+    assert {"AddDevice", "GroupAdd", "UserNS"} <= keys
+
+
+@pytest.mark.skipif(not GENERATOR.exists(), reason="needs podman 4.4 or later")
+def test_quadlet_generates_a_service_from_it(tmp_path: Path) -> None:
+    (tmp_path / QUADLET.name).write_bytes(QUADLET.read_bytes())
+    environment = {**os.environ, "QUADLET_UNIT_DIRS": str(tmp_path)}
+    words = [str(GENERATOR), "--user", "--dryrun"]
+    done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
+    assert re.search(r"^ExecStart=.* run .*localhost/tinyfleet:0\.1\.0$", done.stdout, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
