@@ -102,10 +102,18 @@ def test_a_tick_that_does_not_read_back_is_written_to_the_next_place(updated: Ho
     assert report(updated, made).boots == boots + 2
 
 
-def test_a_torn_tick_that_can_not_be_read_stops_no_start(updated: HostAgent, made: Made) -> None:
-    """Flash that corrects errors refuses to read what a power cut has torn, until it is erased."""
+def tick_after(agent: HostAgent, later: int = 1) -> bytes:
+    """Return a tick with the next serial, or a later one."""
+    tick = b"TFT1" + struct.pack("<I", records(agent)[-1][0] + later)
+    return tick + zlib.crc32(tick).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize("reads", ["the beginning", "blank", "a whole tick"])
+def test_a_torn_tick_that_can_not_be_read_stops_no_start(updated: HostAgent, made: Made, reads: str) -> None:
+    """Flash that corrects errors refuses to read what a power cut has torn, whatever it holds, until it is erased."""
     boots, torn = report(updated, made).boots, end(updated)
-    updated.write_flash(torn, b"TFT1")
+    contents = {"the beginning": b"TFT1", "blank": b"", "a whole tick": tick_after(updated)}
+    updated.write_flash(torn, contents[reads])
     updated.wear_flash(torn, 8, Wear.UNREADABLE)
     for start in (1, 2):
         updated.boot()
@@ -266,8 +274,7 @@ def test_only_an_open_transfer_is_repaired(updated: HostAgent) -> None:
 @pytest.mark.parametrize("damage", range(12))
 def test_a_tick_with_a_wrong_crc_is_not_counted(updated: HostAgent, made: Made, damage: int) -> None:
     boots, at = report(updated, made).boots, end(updated)
-    tick = bytearray(b"TFT1" + struct.pack("<I", records(updated)[-1][0] + 1))
-    tick += zlib.crc32(tick).to_bytes(4, "little")
+    tick = bytearray(tick_after(updated))
     tick[damage] ^= 0x40
     updated.write_flash(at, bytes(tick))
     updated.boot()
@@ -281,10 +288,36 @@ def test_an_old_tick_is_not_counted(updated: HostAgent, made: Made, starts: int)
     for _ in range(starts):
         updated.boot()
     boots, at = report(updated, made).boots, end(updated)
-    tick = b"TFT1" + struct.pack("<I", records(updated)[-1][0])
-    updated.write_flash(at, tick + zlib.crc32(tick).to_bytes(4, "little"))
+    updated.write_flash(at, tick_after(updated, 0))
     updated.boot()
     assert report(updated, made).boots == boots + 1
+
+
+@pytest.mark.parametrize(("beyond", "sequence"), [(0, 9), (TICK, 2)])
+def test_a_snapshot_is_all_in_its_sector(updated: HostAgent, made: Made, beyond: int, sequence: int) -> None:
+    """At the last place of the first one, or partly in the second, where nothing else looks for it."""
+    first, second = sectors(updated)
+    assert first.offset + first.size == second.offset
+    record = bytearray(updated.read_flash(newest_snapshot(updated), RECORD))
+    record[4:8] = struct.pack("<I", records(updated)[-1][0] + 1)
+    record[SEQUENCE_AT : SEQUENCE_AT + 4] = struct.pack("<I", 9)
+    record[992:996] = zlib.crc32(record[:992]).to_bytes(4, "little")
+    updated.write_flash(second.offset - RECORD + beyond, bytes(record))
+    updated.boot()
+    assert report(updated, made).sequence == sequence
+
+
+def test_a_journal_with_anything_but_records_starts_anew(
+    make_core: Callable[..., HostAgent], bench: Bench, made: Made
+) -> None:
+    """The first record needs flash that is erased."""
+    agent = make_core(made.region(PREBAKED))
+    for sector in sectors(agent):
+        agent.write_flash(sector.offset, bytes(range(256)) * (sector.size // 256))
+    agent.boot()
+    assert deliver(agent, install(bench, made, OLD, 1)).code == 0
+    agent.boot()
+    assert agent.running() == digest(OLD)
 
 
 def test_what_is_neither_tick_nor_snapshot_is_neither(updated: HostAgent, bench: Bench, made: Made) -> None:
