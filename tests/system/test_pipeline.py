@@ -13,7 +13,7 @@ import pytest
 
 from demo.gateway_configuration import Broker as BrokerLink
 from demo.site import SerialLine, Site
-from demo.world import GATEWAY, TINYFLEET, World, document
+from demo.world import GATEWAY, TINYFLEET, NotObservedError, World, document
 from reconciler.compiler.tflite.oracle import Oracle
 from tests.firmware.broker import Authority, Broker
 from tests.pipeline.networks import branched
@@ -118,3 +118,44 @@ def test_a_new_version_is_answered_for_while_devices_take_it(site: Site) -> None
             break
     assert ("2.0.0", ("cam-1", "cam-2")) in seen
     holds(site, "2.0.0")
+
+
+def run_if_it_can(site: Site, seed: int) -> tuple[bytes, list[str], bytes] | None:
+    """Run one input; None: the pipeline stopped."""
+    try:
+        return run(site, seed)
+    except NotObservedError as refused:
+        assert "PipelineStopped" in str(refused)  # noqa: PT017 - what else the command may say is a failure
+        return None
+
+
+@pytest.mark.parametrize("site", ["broker"], indirect=True)
+def test_the_devices_that_are_left_take_over_the_stage_of_a_lost_one(site: Site) -> None:
+    """Nothing but devices may answer: the stage in the middle is lost, merged into its neighbours, and comes back."""
+    site.start_devices()
+    stages = [{"devices": [name]} for name in DEVICES]
+    files = {**site.first_files(), **network("1.0.0", MODEL)}
+    files |= pipeline("1.0.0", stages=stages, recovery=["merge"], healAfter="1s")
+    site.world.commit("Begin", files)
+    site.start_gateway()
+
+    def ran_on(*names: str) -> bool:
+        found = run_if_it_can(site, 1)
+        if found is None:
+            return False
+        outputs, ran, given = found
+        assert outputs == oracle(MODEL, given)
+        return ran == list(names)
+
+    def ready() -> bool:
+        return all(is_ready(site, name, f"line-stage-{n}@1.0.0") for n, name in enumerate(DEVICES, start=1))
+
+    site.world.wait_for("three stages", ready, within_s=WITHIN_S)
+    site.world.wait_for("all three devices", lambda: ran_on(*DEVICES), within_s=WITHIN_S)
+    site.tell_devices("fault cam-2 drop=1")
+    site.world.wait_for("the two that are left", lambda: ran_on("cam-1", "cam-3"), within_s=WITHIN_S)
+    shown = site.world.run(TINYFLEET, "pipeline", "show", "line", "--config", site.world.folder / "gateway.toml")
+    assert "Merged" in shown
+    site.tell_devices("fault cam-2 none")
+    site.tell_devices("restart cam-2")  # it has power again, and reports
+    site.world.wait_for("the lost one", lambda: ran_on(*DEVICES), within_s=WITHIN_S)
