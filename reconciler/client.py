@@ -18,7 +18,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from reconciler.bus.advertised import AdvertisedOperation, read_document
 from reconciler.bus.asking import Asking
+from reconciler.bus.fleet_changes import CHANGE, ProposedCommit, encode_wish, read_commit
 from reconciler.bus.messages import AskMessage, BusMessage, DoneMessage, TakenMessage, encode, parse
 from reconciler.devices.errors import Malformed
 from reconciler.errors import Unusable
@@ -39,7 +40,14 @@ from reconciler.operations.codes import AnswerCode, OperationFailed
 from reconciler.operations.descriptors import DataDescriptor, digest
 from reconciler.operations.limits import CALL_BYTES, DATA_BYTES_MAX, DEADLINE_MS_MAX
 
-__all__ = ["AdvertisedOperation", "BrokerUnreachable", "ClientSettings", "OperationClient", "OperationResult"]
+__all__ = [
+    "AdvertisedOperation",
+    "BrokerUnreachable",
+    "ClientSettings",
+    "OperationClient",
+    "OperationResult",
+    "ProposedCommit",
+]
 
 CONNECT_S = 10.0
 LATE_S = 1.0  # after its deadline, an answer may still be on its way
@@ -142,6 +150,19 @@ class OperationClient:
         deadline_ms = max(1, min(DEADLINE_MS_MAX, round(timeout_s * 1000)))
         number = call if call is not None else secrets.token_bytes(CALL_BYTES)
         return self._exchange(AskMessage(number, operation, expected, deadline_ms, None), data)
+
+    def propose_change(
+        self, kind: str, name: str, values: Mapping[tuple[str, ...], str | float | None], *, timeout_s: float = 60.0
+    ) -> ProposedCommit:
+        """Return the commit that would set these fields of a document; Git changes only when a person merges it.
+
+        A field is its path: `{("spec", "suspend"): True}`. None removes one.
+        """
+        wish = encode_wish(kind, name, values)
+        try:
+            return read_commit(self.call(CHANGE, wish, timeout_s=timeout_s))
+        except Malformed as malformed:
+            raise OperationFailed(AnswerCode.FUNCTION_FAILED, str(malformed)) from malformed
 
     def operations(self, *, timeout_s: float = 10.0) -> Sequence[AdvertisedOperation]:
         """Return what the gateway offers, and what gateways can do that it asks."""

@@ -16,7 +16,7 @@ WEIGHT = 1 / 4  # of a new figure
 class _ServerFigures:
     """What is known of one gateway."""
 
-    waiting: int = 0  # requests of ours
+    waiting: int = 0  # our requests
     stated: int = 0  # requests of all, when it last said so
     waiting_max: int = 1
     round_trip_s: float | None = None
@@ -38,7 +38,7 @@ class ServerLoads:
         }
 
     def stated(self, server: str, load: NodeLoad) -> None:
-        """Take in what a gateway says of itself."""
+        """Take in the load that a gateway reports."""
         seen = self._of(server)
         seen.stated, seen.waiting_max, seen.service_s = load.waiting, load.waiting_max, load.service_s
 
@@ -49,7 +49,7 @@ class ServerLoads:
         seen.round_trip_s = round_trip_s if known is None else known + (round_trip_s - known) * WEIGHT
 
     def worked(self, server: str, seconds: float) -> None:
-        """Take in how long a request took there; it may have waited for others of ours."""
+        """Take in how long a request took there; it may have waited for our other ones."""
         seen = self._of(server)
         seen.stated = 0
         seen.service_s += (seconds / max(1, seen.waiting) - seen.service_s) * WEIGHT

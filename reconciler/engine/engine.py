@@ -40,6 +40,7 @@ from reconciler.engine.pipelines.station import PipelinePorts, PipelineStation
 from reconciler.engine.polling.link_events import LinkEventHandler
 from reconciler.engine.polling.poller import Poller, PollerPorts
 from reconciler.engine.proposals.station import ProposalStation
+from reconciler.engine.proposals.wished_change import WishedChanges
 from reconciler.engine.root_rotations import RootRotations
 from reconciler.engine.samples.contest_station import ContestStation, StationPorts
 from reconciler.engine.status.model_facts import ModelFactsBuilder, ModelSources
@@ -104,8 +105,9 @@ class Engine:
         )
         self.pipelines = PipelineStation(pipelines)
         self.followed = FollowedModels(name, ports.clock, self.wake.set)
+        wishes = WishedChanges(name, ports.source, ports.proposer, ports.git_thread, ports.clock)
         devices = DevicePorts(self.inventory, ports.links, ports.gateway.signer, ports.clock)
-        node = NodePorts(name, ports.state_dir, devices, ports.source, ports.git_thread)
+        node = NodePorts(name, ports.state_dir, devices, ports.source, ports.git_thread, wishes.propose)
         self.node = NodeStation(node, self.wake.set)
         self._events.nodes = self.node.devices
         self.proposals = ProposalStation(ports.proposer, ports.git_thread, self.wake.set)

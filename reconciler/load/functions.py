@@ -12,7 +12,7 @@ from reconciler.operations.descriptors import DataDescriptor, value_of
 from reconciler.operations.placement import eligible
 from reconciler.validation.problems import JsonPath, Rule, quoted_list
 
-BUILT_IN = ("data.", "node.")
+BUILT_IN = ("data.", "fleet.", "node.")
 VERBS = ("put", "get", "list", "delete", "stat")  # of `data.<verb>.<bucket>`
 OperationInputs = tuple[DataDescriptor, ...]  # what the nodes that have it take
 ENDINGS = (".wat", ".wasm")

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
+import yaml
 
 from reconciler.cli.inputs.broker_client import broker_options, connected_client
 from reconciler.cli.inputs.known_names import require_known
@@ -14,6 +16,7 @@ from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.tables_or_json import show_result
 from reconciler.cli.views.operation_text import (
     listed_operations,
+    offered_commit,
     operation_as_dict,
     requested,
     values_of,
@@ -81,3 +84,38 @@ def request(  # noqa: PLR0913, PLR0917 - one for each option
         "outputs": values,
     }
     show_result(output, fields, [requested(fields)])
+
+
+@command.command("change", short_help="Get the commit that would change a document")
+@click.argument("kind")
+@click.argument("name")
+@click.argument("values", metavar="FIELD=VALUE...", nargs=-1, required=True)
+@broker_options
+@output_option
+def change(  # noqa: PLR0913, PLR0917 - one for each option
+    kind: str,
+    name: str,
+    values: tuple[str, ...],
+    broker: str,
+    fleet: str,
+    client: str,
+    certificates: Path,
+    output: str,
+) -> None:
+    """Get the commit that would set these fields of the document KIND NAME, such as `Rollout pumps spec.suspend=true`.
+
+    Nothing changes until a person merges it. The gateway pushes a branch if its key may sign the change; otherwise the
+    result is a patch for `git apply`. `null` removes a field.
+    """
+    wanted = dict(map(_field, values))
+    with connected_client(broker, fleet, client, certificates) as connected:
+        made = connected.propose_change(kind, name, wanted)
+    show_result(output, asdict(made), [offered_commit(made)])
+
+
+def _field(text: str) -> tuple[tuple[str, ...], str | float | None]:
+    path, separator, value = text.partition("=")
+    if not separator:
+        raise click.BadParameter(f"{text!r} is not FIELD=VALUE", param_hint="FIELD=VALUE")
+    found = yaml.safe_load(value)
+    return tuple(path.split(".")), found if found is None or isinstance(found, str | int | float) else value

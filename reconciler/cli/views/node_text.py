@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from reconciler.bus.built_in import bucket_capabilities, inspect_capability
+from reconciler.bus.fleet_changes import change_capability
 from reconciler.bus.function_operations import function_capability
 from reconciler.cli.views.contest_text import plain_table
 from reconciler.cli.views.operation_text import descriptor_text, item_text
@@ -28,6 +29,8 @@ class PlannedNode:
     buckets: tuple[Bucket, ...]
     storage_bytes: int
     runs_functions: bool
+    drains: bool
+    proposes_changes: bool
 
 
 def nodes_of(desired: Desired) -> list[PlannedNode]:
@@ -42,7 +45,9 @@ def nodes_of(desired: Desired) -> list[PlannedNode]:
         storage = node.storage
         buckets = storage.buckets if storage is not None else ()
         total = storage.bytes if storage is not None else 0
-        found.append(PlannedNode(name, held, buckets, total, node.functions is not None))
+        found.append(
+            PlannedNode(name, held, buckets, total, node.functions is not None, node.drain, node.changes is not None)
+        )
     return found
 
 
@@ -50,7 +55,8 @@ def capabilities_of(node: PlannedNode) -> list[Capability]:
     """Return the operations that a node offers, once it runs this commit."""
     of_buckets = [each for bucket in node.buckets for each in bucket_capabilities(node.name, bucket).values()]
     of_functions = [function_capability(each, node.name) for each in node.functions]
-    return [inspect_capability(node.name), *of_buckets, *of_functions]
+    of_fleet = [change_capability(node.name)] if node.proposes_changes else []
+    return [inspect_capability(node.name), *of_fleet, *of_buckets, *of_functions]
 
 
 def listed_nodes(found: Sequence[PlannedNode]) -> RenderableType:
@@ -61,8 +67,14 @@ def listed_nodes(found: Sequence[PlannedNode]) -> RenderableType:
     for each in found:
         functions = ", ".join(function.name for function in each.functions) or "none"
         buckets = ", ".join(bucket.name for bucket in each.buckets) or "-"
-        table.add_row(each.name, functions if each.runs_functions else "runs none", buckets)
+        table.add_row(each.name, _runs(each, functions), buckets)
     return table
+
+
+def _runs(node: PlannedNode, functions: str) -> str:
+    if not node.runs_functions:
+        return "runs none"
+    return "drains" if node.drains else functions
 
 
 def shown_node(node: PlannedNode) -> Iterator[RenderableType]:
@@ -91,6 +103,8 @@ def node_as_dict(node: PlannedNode) -> dict[str, Any]:
     return {
         "node": node.name,
         "runsFunctions": node.runs_functions,
+        "drains": node.drains,
+        "proposesChanges": node.proposes_changes,
         "functions": [
             {"function": each.name, "version": each.version, "operation": each.operation} for each in node.functions
         ],

@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from reconciler.cli.views.contest_text import plain_table
-from reconciler.client import AdvertisedOperation
+from reconciler.client import AdvertisedOperation, ProposedCommit
 from reconciler.model import ItemDescriptor, ValueDescriptor, ValueElement
 from reconciler.operations.descriptors import ELEMENT_BYTES, DataDescriptor
 
@@ -107,3 +107,12 @@ def _value_as_dict(value: ValueDescriptor) -> dict[str, Any]:
         "unit": value.unit,
         "quantization": {"scale": how.scale, "zeroPoint": how.zero_point} if how is not None else None,
     }
+
+
+def offered_commit(made: ProposedCommit) -> RenderableType:
+    """Show the commit that a gateway proposes, or the patch of one."""
+    if not made.patch:
+        return Text("the fleet has this already")
+    if made.commit is not None:
+        return Text(f"commit {made.commit[:12]} on the branch {made.branch}; merge it\n\n{made.patch}")
+    return Text(f"{made.why}; commit this patch\n\n{made.patch}")

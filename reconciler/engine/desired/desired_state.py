@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from reconciler.engine.desired.changed_tree import ChangedTree
 from reconciler.engine.state.writer import StateWriter
 from reconciler.errors import Invalid, Refused
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.source import Advanced, CommitSource, Kept, PollResult, Unchanged
-from reconciler.load import CheckCache, Problem, load
+from reconciler.load import CheckCache, LoadResult, Problem, load
 from reconciler.model import Commit, Desired
 from reconciler.report.gateway_status import SourceState
 
@@ -62,6 +64,20 @@ class DesiredStateSource:
     def tree(self, commit: Commit) -> CommitTree:
         """Open the files of a commit; the caller closes it."""
         return self._source.tree(commit)
+
+    @property
+    def desired(self) -> Desired | None:
+        """Return what is enforced, with the devices of all gateways."""
+        return self._desired
+
+    def changed(self, commit: Commit, files: Mapping[str, bytes]) -> LoadResult:
+        """Load a commit as if some of its files had this content."""
+        last = self._cache.last
+        try:
+            with self._source.tree(commit) as tree:
+                return load(ChangedTree(tree, files), commit=Commit(""), cache=self._cache)
+        finally:
+            self._cache.last = last
 
     def _follow(self, outcome: PollResult) -> SourceState:
         match outcome:

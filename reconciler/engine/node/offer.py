@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reconciler.bus.begun_calls import CALLS_FILE, BegunCalls
 from reconciler.bus.built_in import bucket_operations, inspect_operation
+from reconciler.bus.fleet_changes import Propose, change_operation
 from reconciler.bus.function_operations import (
     Failure,
     FunctionOperations,
@@ -31,6 +32,15 @@ TEXT = ".wat"
 MISSING_RUNTIME = "the package wasmtime is not installed; install the extra `functions`"
 
 ReadFile = Callable[[Commit, str], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferPorts:
+    """What an offer is made with."""
+
+    folder: Path
+    read: ReadFile
+    propose: Propose  # what clients wish for
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +69,9 @@ class NodeOffer:
     """What this gateway offers now. For the event loop's thread only; one `apply` at a time."""
 
     def __init__(
-        self, node: OperationNode, devices: DeviceNodes, folder: Path, read: ReadFile, changed: Callable[[], None]
+        self, node: OperationNode, devices: DeviceNodes, ports: OfferPorts, changed: Callable[[], None]
     ) -> None:
-        self._node, self._folder, self._read, self._changed = node, folder, read, changed
-        self._devices = devices
+        self._node, self._devices, self._ports, self._changed = node, devices, ports, changed
         self._store: ItemStore | None = None
         self.begun: BegunCalls | None = None
         self._runtime: _Runtime | None = None
@@ -107,6 +116,8 @@ class NodeOffer:
             for bucket in buckets:
                 offered |= bucket_operations(self._node.name, bucket, self._store)
         self._buckets = tuple(bucket.name for bucket in buckets)
+        if wanted.node.changes is not None:
+            offered |= change_operation(self._node.name, wanted.node.changes.clients, self._ports.propose)
         offered |= await self._functions(wanted)
         offered |= self._devices.offered(wanted.devices, self._node.name)
         self._node.offer(offered)
@@ -136,7 +147,7 @@ class NodeOffer:
         """Open the file of calls that have begun; without it, a call may run again after a restart."""
         try:
             if self.begun is None:
-                self.begun = BegunCalls(self._folder / CALLS_FILE)
+                self.begun = BegunCalls(self._ports.folder / CALLS_FILE)
         except StorageUnusable as unusable:
             self.trouble = (unusable.reason, str(unusable))
 
@@ -146,7 +157,7 @@ class NodeOffer:
             return
         try:
             if self._store is None:
-                self._store = ItemStore(self._folder / STORAGE_FILE, self._changed)
+                self._store = ItemStore(self._ports.folder / STORAGE_FILE, self._changed)
             self._store.configure(storage)
         except StorageUnusable as unusable:
             self.trouble = (unusable.reason, str(unusable))
@@ -199,7 +210,7 @@ class NodeOffer:
         loaded = loaded_function(function)
         if loaded.module in runtime.loaded:
             return loaded.module
-        source = await self._read(commit, function.source.path)
+        source = await self._ports.read(commit, function.source.path)
         text = function.source.path.endswith(TEXT)
         await runtime.process.load(loaded, source, text=text, allowed=allowed_imports(function))
         runtime.loaded.add(loaded.module)

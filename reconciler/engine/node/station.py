@@ -17,13 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from reconciler.bus.fleet_changes import Propose
 from reconciler.bus.forwarded_requests import ForwardedRequests
 from reconciler.bus.node import OperationNode
 from reconciler.bus.request_server import RequestServer
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.engine.node.device_requests import PREFIX
 from reconciler.engine.node.devices import DeviceNodes, DevicePorts, node_devices
-from reconciler.engine.node.offer import NodeOffer, WantedNode
+from reconciler.engine.node.offer import NodeOffer, OfferPorts, WantedNode
 from reconciler.engine.node.other_gateways import OtherGateways
 from reconciler.errors import FleetError, ResourcesExhausted, Transient
 from reconciler.model import Commit, Desired, GatewayId, GatewayNode
@@ -56,6 +57,7 @@ class NodePorts:
     devices: DevicePorts
     source: DesiredStateSource  # on `git_thread` only
     git_thread: Executor
+    propose: Propose  # what clients wish for
 
 
 class NodeStation:
@@ -68,7 +70,7 @@ class NodeStation:
         self._others = ForwardedRequests(self._links.ask, wake)
         self.server = RequestServer(self.node, self._answer, self._others)
         self.devices = DeviceNodes(ports.devices, self.server.received)
-        self.offer = NodeOffer(self.node, self.devices, ports.folder, self._read, wake)
+        self.offer = NodeOffer(self.node, self.devices, OfferPorts(ports.folder, self._read, ports.propose), wake)
         self._seen: Desired | None = None
         self._wanted: WantedNode | None = None
         self._applied: WantedNode | None = None

@@ -18,7 +18,7 @@ from reconciler.engine.proposals.version_change import WantedVersion, version_ch
 from reconciler.errors import FleetError, Transient
 from reconciler.git.commit_writer import CommitMessage
 from reconciler.git.proposal_branches import ProposalBranches
-from reconciler.git.proposal_outcomes import NotPushed, Proposal, ProposalOutcome
+from reconciler.git.proposal_outcomes import Edit, NotPushed, Proposal, ProposalOutcome
 from reconciler.model import Candidate, Contest, ContestId, Desired, GatewayId, ModelRef, ProposalMode, TrainingId
 from reconciler.report.contest_figures import ContestFigures
 from reconciler.report.proposal_message import EvidenceFile, ProposalCost, proposal_message
@@ -52,7 +52,7 @@ class WantedModels:
 
 
 TRAININGS, LEARNED = "training_", "learned_"  # names of documents have no underscore: no contest has such a branch
-_VERSIONS = "model_"
+_VERSIONS, _CHANGES = "model_", "change_"
 
 
 def models_target(models: Iterable[ModelRef]) -> str:
@@ -68,6 +68,11 @@ def training_branch(training: TrainingId) -> str:
 def learned_branch(contest: ContestId) -> str:
     """Return the name of the branch with a forest that a device of a contest has grown."""
     return f"{LEARNED}{contest}"
+
+
+def change_branch(kind: str, name: str) -> str:
+    """Return the name of the branch with what a client wishes for in a document."""
+    return f"{_CHANGES}{kind.lower()}_{name}"
 
 
 def version_branch(model: str) -> str:
@@ -102,8 +107,9 @@ class ContestProposer:
             return found
         models = {name for name in found if name.startswith((TRAININGS, LEARNED))}
         followed = {name for name in found if name.startswith(_VERSIONS)}
+        changes = {name for name in found if name.startswith(_CHANGES)}
         return ProposalOutcomes(
-            {ContestId(name): outcome for name, outcome in found.items() if name not in models | followed},
+            {ContestId(name): outcome for name, outcome in found.items() if name not in models | followed | changes},
             {name: found[name] for name in models},
             {name.removeprefix(_VERSIONS): found[name] for name in followed},
         )
@@ -137,6 +143,13 @@ class ContestProposer:
             return NotPushed(failure.reason, str(failure), isinstance(failure, Transient))
         proposal = Proposal(version_branch(wanted.ref.name), wanted.target, edits, CommitMessage(wanted.message, at))
         return self._branches.propose(desired.commit, proposal)
+
+    def propose_change(
+        self, desired: Desired, branch: str, target: str, edits: Mapping[str, Edit], at: datetime
+    ) -> ProposalOutcome:
+        """Propose what a client wishes for on the commit that is enforced."""
+        message = CommitMessage(f"{target}\n\nA client of the gateway {self._name} wishes for this.\n", at)
+        return self._branches.propose(desired.commit, Proposal(branch, target, edits, message))
 
     def withdraw_version(self, model: str) -> ProposalOutcome | None:
         """Delete a proposal of a version that is no longer wanted."""

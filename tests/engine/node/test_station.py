@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from reconciler.bus.fleet_changes import ProposedCommit, WishedChange
 from reconciler.devices.mqtt_link import OnAnswer, OnRequest
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.node.devices import DevicePorts
@@ -82,13 +83,17 @@ STORES = GatewayNode(storage=LocalStorage((BUCKET,)))
 RUNS = GatewayNode(functions=FunctionRuntimeLimits())
 
 
+async def no_proposals(wish: WishedChange) -> ProposedCommit:
+    raise AssertionError(wish)
+
+
 class StationSite:
     """A station and its task."""
 
     def __init__(self, folder: Path, thread: ThreadPoolExecutor, inventory: Inventory) -> None:
         self.source, self.broker, self.passes = SlowSource(), NoBroker(), asyncio.Event()
         devices = DevicePorts(inventory, self.broker, keys.generate(), SystemClock())  # type: ignore[arg-type]  # no devices
-        ports = NodePorts(HALL, folder, devices, self.source, thread)  # type: ignore[arg-type]  # no more of it is used
+        ports = NodePorts(HALL, folder, devices, self.source, thread, no_proposals)  # type: ignore[arg-type]  # no more of it is used
         self.station = NodeStation(ports, self.passes.set)
 
     @property
