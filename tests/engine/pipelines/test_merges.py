@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine.pipelines.holder import HolderIdentity, HolderPorts, StageHolder
+from reconciler.engine.device_sessions import DeviceIdentity, SessionPorts
+from reconciler.engine.pipelines.holder import HolderPorts, StageHolder
 from reconciler.engine.pipelines.merges import Merges
 from reconciler.engine.pipelines.router import PipelineRouter
 from reconciler.model import Desired, DeviceId, Pipeline, PipelineId, Recovery
@@ -52,13 +53,13 @@ class Plant:
 
     def router_of(self, pipeline: Pipeline) -> PipelineRouter:
         signer = keys.generate()
-        ports = HolderPorts(lambda _: None, lambda _: None, signer, self.clock)
+        ports = HolderPorts(SessionPorts(lambda _: None, lambda _: None, signer, self.clock))
         stages = tuple(
             RoutedStage(number, bytes(16), (number - 1,), (number,), (1,))
             for number in range(1, len(pipeline.stages) + 1)
         )
         holders = [
-            [StageHolder(HolderIdentity(device, bytes(16), bytes(32)), each, ports) for device in stage.devices]
+            [StageHolder(DeviceIdentity(device, bytes(16), bytes(32)), each, ports) for device in stage.devices]
             for each, stage in zip(stages, pipeline.stages, strict=True)
         ]
         return PipelineRouter(pipeline, Route(stages, (0,), (1,), (len(stages),)), holders, never)
