@@ -13,7 +13,7 @@
 #define OFFER 1
 #define BLOCK 2
 #define STAGE 4
-#define ROTATE 20
+#define ROTATE 24
 #define HAVE 13
 
 /* An answer of the device. */

@@ -13,7 +13,7 @@ from tinyfleet.transfer import Shape
 
 HEALTHY_MS = 60_000
 _TRANSFER_NAME_MAX = 23
-_BLOCK, _ROTATE, _HAVE, _RESULT = 2, 20, 13, 14
+_BLOCK, _ROTATE, _HAVE, _RESULT = 2, 24, 13, 14
 
 
 class Agent(Device):

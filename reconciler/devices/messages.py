@@ -235,7 +235,7 @@ def _rarer_fields(message: Message) -> list[object]:
         case Attest(nonce, space, start, end):
             return [6, nonce, int(space), start, end]
         case RotateRoot(rotation, delegation):
-            return [20, rotation, delegation]
+            return [24, rotation, delegation]
         case Piece(space, start, data):
             return [15, int(space), start, data]
         case OpenSession() | FeedStage() | FetchStage() | StageState() | StageOutput():
@@ -275,7 +275,7 @@ def _parse_rarer(kind: int, fields: list[object]) -> Pull | Attest | RotateRoot 
         case 6, [nonce, space, start, end]:
             content = octets(nonce, "nonce", min_bytes=NONCE_BYTES, max_bytes=NONCE_BYTES)
             return Attest(content, _space(space), uint(start, "from"), uint(end, "to"))
-        case 20, [rotation, delegation]:
+        case 24, [rotation, delegation]:
             signed = octets(rotation, "rotation", min_bytes=1, max_bytes=ROTATION_BYTES_MAX)
             return RotateRoot(signed, octets(delegation, "delegation", max_bytes=DELEGATION_BYTES_MAX))
         case 15, [space, start, data]:
