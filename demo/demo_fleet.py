@@ -28,6 +28,7 @@ INFER_EVERY_MS = 100
 ENOUGH_INFERENCES = 12
 PROVISIONED_AT_ONCE = 2
 OPERATORS = ["THRESHOLD", "TREE_ENSEMBLE"]
+COHORT = "machine"  # the label whose values the page and the dashboard count by
 
 
 class DemoFleet:
@@ -129,7 +130,7 @@ class DemoFleet:
     def _first_files(self) -> dict[str, bytes]:
         links = {"mqtt": {}, "serial": [{"port": LINE, "baud": BAUD}]}
         return {
-            "fleet.yaml": document("Fleet", FLEET, {"reportEvery": REPORT_EVERY}),
+            "fleet.yaml": document("Fleet", FLEET, {"reportEvery": REPORT_EVERY, "cohortLabel": COHORT}),
             "gateway.yaml": document("Gateway", GATEWAY, {"selector": {}, "links": links}),
             **{f"types/{name}.yaml": document("DeviceType", name, spec) for name, spec in _types().items()},
             **{f"devices/{name}.yaml": _device(name) for name in DEVICES},
@@ -179,4 +180,4 @@ def _types() -> dict[str, dict[str, Any]]:
 def _device(name: str) -> bytes:
     kind = {SEALED: "sealed-sensor", PRESS: "press-sensor"}.get(name, "mill-sensor")
     link = {"serial": {"port": LINE, "baud": BAUD, "address": 1}} if name == PRESS else {"mqtt": {}}
-    return document("Device", name, {"type": kind, "link": link})
+    return document("Device", name, {"type": kind, "link": link}, {COHORT: name.partition("-")[0]})

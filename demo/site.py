@@ -25,6 +25,8 @@ from signing.keys import read_public_key
 LINE = "/dev/line"  # the name in Git; gateway.toml maps it to a port of this machine
 OPERATORS = frozenset({"THRESHOLD"})
 MODEL = "vibration"
+COHORT = "hall"  # a label of each device, which a Fleet may name as its cohortLabel
+LABELS = {COHORT: "north"}
 DEVICES_PER_FILE = 100
 PREBAKED_MODEL = threshold_model([3, -5, 2] * 20, 900)
 
@@ -169,7 +171,7 @@ class Site:
             address = self.devices.index(device) + 1
             link = {"serial": {"port": LINE, "baud": self.link.baud, "address": address}}
         spec = {"type": "line-sensor", "link": link, "publicKey": self._public_keys[device]}
-        return document("Device", device, spec)
+        return document("Device", device, spec, LABELS)
 
     def _link_options(self) -> tuple[str | Path, ...]:
         if isinstance(self.link, SerialLine):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from demo.site import MODEL, Site
+from demo.site import COHORT, MODEL, Site
 from demo.world import GATEWAY, document
 from reconciler.knowledge.reader import KnowledgeReader, read_knowledge
 from reconciler.knowledge.schema import KNOWLEDGE_FILE
@@ -104,7 +104,7 @@ class ContestSite:
             voters |= forest(name, "1.0.0", SINCE, seed=seed, pool_only=True)
         return {
             **first,
-            "fleet.yaml": document("Fleet", "demo", {"reportEvery": "5s", "silentAfter": "10m"}),
+            "fleet.yaml": document("Fleet", "demo", {"reportEvery": "5s", "silentAfter": "10m", "cohortLabel": COHORT}),
             **forest("forest", "1.0.0", BEFORE),
             **forest("forest", "1.1.0", SINCE, seed=1),
             **voters,
