@@ -17,6 +17,7 @@ from reconciler.compiler.payload.patch import make_patch
 from reconciler.compiler.stages.cut_network import CutNetwork
 from reconciler.compiler.tflite.network_pack import DeviceLimits
 from reconciler.devices.messages import Inquire, Message, Missing, ReportKind, Stage, encode
+from reconciler.devices.operation_messages import CallBuiltin
 from reconciler.devices.stage_messages import FetchStage, OpenSession
 from reconciler.model import PayloadEncoding
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
@@ -118,6 +119,23 @@ def _stages() -> Iterator[bytes]:
     yield _records(*((2, encode(question)) for question in (OpenSession(1, bytes(16), bytes(32), bytes(64)),)))
 
 
+def _operations() -> Iterator[bytes]:
+    """Sessions, calls, requests and replies (fuzz_operations.c)."""
+    opening = (0, b"\x01" + bytes(range(31)))
+    calls = [(1, struct.pack("<IB", seq, function) + data) for seq, function, data in _CALLS]
+    replies = [(2, struct.pack("<Ib", 1, code)) for code in (1, 1, 0, -8)]
+    ask, polled = (4, b""), (5, b"")
+    yield _records(opening, *calls, calls[0], calls[-1], ask, polled, *replies, ask, polled, polled, *calls)
+    yield _records(ask, polled, opening, polled, calls[2], replies[0], (0, b"\x02"), *calls, *replies[2:])
+    yield _records(
+        calls[0], ask, ask, *((3, encode(CallBuiltin(1, function, b"", bytes(16)))) for function in range(3))
+    )
+    yield _records(opening, (3, encode(OpenSession(3, bytes(16), bytes(32), bytes(64)))), *calls)
+
+
+_CALLS: Final = ((1, 1, b""), (2, 2, b"\x05"), (3, 3, b""), (4, 0, b""), (5, 99, b""), (6, 2, b"too long"))
+
+
 def _mqtt() -> Iterator[bytes]:
     """What a broker sends: to a device that connects, messages of both kinds, and refusals."""
     admitted, subscribed = bytes.fromhex("20020000"), bytes.fromhex("9003000101")
@@ -138,6 +156,7 @@ SEEDS: Final[Mapping[str, Callable[[], Iterator[bytes]]]] = {
     "patch": _patches,
     "heatshrink": _heatshrink,
     "stage": _stages,
+    "operations": _operations,
     "mqtt": _mqtt,
 }
 

@@ -20,7 +20,7 @@ SANITIZERS: Final = "address,undefined"
 GRACE_S: Final = 120
 _HERE: Final = Path(__file__).resolve().parent
 _EXECUTIONS: Final = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
-_MAX_BYTES: Final = {"messages": 8192, "stage": 4096, "pack": 8192, "patch": 8192, "mqtt": 4096}
+_MAX_BYTES: Final = {"messages": 8192, "stage": 4096, "operations": 4096, "pack": 8192, "patch": 8192, "mqtt": 4096}
 _MAX_BYTES_USUALLY: Final = 1024
 
 
@@ -48,7 +48,7 @@ class Fuzzers:
         engines = [path for part in (".", "portable", "recurrent") for path in sorted((engine / part).glob("*.c"))]
         engines += sorted((FIRMWARE / "src" / "learning").glob("*.c"))
         ports = [FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent")]
-        shared = [_HERE / f"{name}.c" for name in ("any_signature", "bytes_in_flash", "fuzz_device")]
+        shared = [_HERE / f"{name}.c" for name in ("any_signature", "bytes_in_flash", "fuzz_device", "fuzz_session")]
         shared += [FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "stages", "builtins")]
         shared += [FIRMWARE / "network" / "mqtt" / "mqtt.c"]
         with locked(folder), ThreadPoolExecutor(WORKERS) as pool:
