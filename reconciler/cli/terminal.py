@@ -7,8 +7,9 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable
+from io import StringIO
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -27,22 +28,29 @@ def print_lines(lines: Iterable[Line], *, stderr: bool = False) -> None:
     Console(highlight=False, width=terminal_width(), stderr=stderr).print(_joined(lines), soft_wrap=True)
 
 
-def watch(view: Callable[[], list[Line]], every_s: float) -> None:
-    """Refresh a view in place on a terminal until Ctrl-C; elsewhere, print it again after each change."""
+def watch(view: Callable[[], Iterable[RenderableType]], every_s: float) -> None:
+    """Refresh lines or tables in place on a terminal until Ctrl-C; elsewhere, print them again after each change."""
     try:
         if sys.stdout.isatty():
-            with Live(_joined(view()), console=Console(highlight=False), auto_refresh=False) as shown:
+            with Live(Group(*view()), console=Console(highlight=False), auto_refresh=False) as shown:
                 while True:
                     time.sleep(every_s)  # nothing signals a change of a file that another process writes
-                    shown.update(_joined(view()), refresh=True)
-        before = Text()
+                    shown.update(Group(*view()), refresh=True)
+        before = ""
         while True:
-            if (now := _joined(view())) != before:
-                Console(highlight=False, width=terminal_width()).print(now, soft_wrap=True)
+            if (now := _plain(view())) != before:
+                sys.stdout.write(now)
+                sys.stdout.flush()
             before = now
             time.sleep(every_s)  # as above
     except KeyboardInterrupt:
         return
+
+
+def _plain(drawn: Iterable[RenderableType]) -> str:
+    console = Console(highlight=False, width=terminal_width(), file=StringIO())
+    console.print(Group(*drawn), soft_wrap=True)
+    return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
 
 
 def _joined(lines: Iterable[Line]) -> Text:

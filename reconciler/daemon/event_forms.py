@@ -65,7 +65,7 @@ def teams(url: str) -> Form:
         fields = _fields(event)
         facts = [
             {"title": name, "value": fields[name]}
-            for name in ("gateway", "rollout", "contest", "model", "commit")
+            for name in ("gateway", "rollout", "contest", "training", "model", "commit")
             if fields.get(name)
         ]
         card = {
@@ -108,7 +108,8 @@ def alertmanager(url: str, token: str | None) -> Form:
             "alertname": f"TinyfleetEvent{name}",
             "severity": "info" if fields["event"] == "complete" else "warning",
         }
-        labels |= {each: fields[each] for each in ("gateway", "rollout", "contest", "model") if fields.get(each)}
+        named = ("gateway", "rollout", "contest", "training", "model")
+        labels |= {each: fields[each] for each in named if fields.get(each)}
         ends = datetime.fromtimestamp(now_s, UTC) + ALERT_LASTS
         alert = {
             "labels": labels,
@@ -128,7 +129,8 @@ def _fields(event: QueuedEvent) -> Event:
 
 
 def _title(fields: Event) -> str:
-    about = f"contest {fields['contest']}" if fields.get("contest") else f"rollout {fields['rollout']}"
+    kind = next((each for each in ("training", "contest") if fields.get(each)), "rollout")
+    about = f"{kind} {fields[kind]}"
     return f"{fields['gateway']}: {about}: {fields['event']}"
 
 

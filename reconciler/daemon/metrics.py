@@ -76,6 +76,7 @@ class Metrics(Collector):
         yield from self._models()
         yield from self._cohorts()
         yield from self._contests()
+        yield from self._trainings()
         yield from self._pipelines()
         yield from operation_metrics(self._engine.node, list(self._engine.statuses.functions.values()))
 
@@ -195,6 +196,24 @@ class Metrics(Collector):
             )
             errors.add_metric([name, "missed"], max((each.missed for each in figures.errors), default=0))
         yield from (condition, windows, errors)
+
+    def _trainings(self) -> Iterator[Metric]:
+        """Yield how far trainings are: each trial of the last run is done, failed or left."""
+        statuses = self._engine.statuses
+        condition = GaugeMetricFamily(
+            "tinyfleet_training_condition", "Conditions of trainings; 1 if True", labels=["training", "type", "reason"]
+        )
+        for name, status in sorted(statuses.trainings.items()):
+            for each in status.conditions:
+                condition.add_metric([name, each.type, each.reason], float(each.status is Status.TRUE))
+        trials = GaugeMetricFamily(
+            "tinyfleet_training_trials", "Trials of the last run of trainings", labels=["training", "state"]
+        )
+        for name, figures in sorted(statuses.training_figures.items()):
+            trials.add_metric([name, "done"], figures.done - figures.failed)
+            trials.add_metric([name, "failed"], figures.failed)
+            trials.add_metric([name, "left"], max(0, figures.trials - figures.done))
+        yield from (condition, trials)
 
     def _pipelines(self) -> Iterator[Metric]:
         """Yield what pipelines do. A stage is named by its number: the devices of it change."""

@@ -40,7 +40,7 @@ def connected(settings: ClusterConfig) -> Iterator[Executor]:
         client = distributed.Client(
             settings.scheduler, security=security, timeout=settings.timeout_s, set_as_default=False
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: nothing would be encrypted
         said = printable_line(str(error)) or type(error).__name__
         raise ToolsMissing(f"the cluster at {settings.scheduler} does not answer: {said}") from error
     with client:

@@ -41,6 +41,8 @@ from reconciler.report.contest_status import ContestStatus
 from reconciler.report.device_status import DeviceStatus
 from reconciler.report.rollout_events import EventDetector
 from reconciler.report.rollout_status import RolloutStatus
+from reconciler.report.training_events import training_events
+from reconciler.report.training_status import TrainingStatus
 
 log = logging.getLogger(__name__)
 
@@ -126,17 +128,23 @@ class EventNotifier:
         """Send events until cancelled. A full disk must not end the daemon."""
         while True:
             try:
-                await self.check(statuses.rollouts, statuses.devices, tuple(statuses.contests.values()))
+                contests, trainings = tuple(statuses.contests.values()), tuple(statuses.trainings.values())
+                await self.check(statuses.rollouts, statuses.devices, contests, trainings)
             except sqlite3.Error as error:
                 log.warning("can't store events: %s", error)
             await asyncio.sleep(INTERVAL_S)  # polled, because a rollout gets stuck by the passage of time
 
     async def check(
-        self, rollouts: Rollouts, devices: tuple[DeviceStatus, ...], contests: tuple[ContestStatus, ...] = ()
+        self,
+        rollouts: Rollouts,
+        devices: tuple[DeviceStatus, ...],
+        contests: tuple[ContestStatus, ...] = (),
+        trainings: tuple[TrainingStatus, ...] = (),
     ) -> None:
         """Queue the current events, and send those that are due."""
         found = self._detector.events(rollouts, devices, datetime.now(UTC))
         found += contest_events(self._gateway, contests)
+        found += training_events(self._gateway, trainings, {each.name: each.figures.rollout for each in contests})
         await asyncio.to_thread(self._queue.put, found, time.time())
         for event in await asyncio.to_thread(self._queue.due, time.time()):
             await self._send(event)
@@ -155,7 +163,7 @@ class EventNotifier:
 
 @contextlib.asynccontextmanager
 async def sending_events(settings: GatewayConfig, engine: Engine) -> AsyncIterator[None]:
-    """Send events about rollouts and contests to each configured receiver for the duration of the context.
+    """Send events about rollouts, contests and trainings to each configured receiver for the duration of the context.
 
     Each has a queue of its own, so that one that is down delays no other.
     """

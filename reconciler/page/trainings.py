@@ -38,7 +38,7 @@ def _row(status: TrainingStatus, fleet: PageModel, at: PageUrls) -> Sequence[Chi
     figures, condition = fleet.training(status), status.ready
     return (
         joined([figures.training, element("div", "for ", _contest(figures, at), class_="small")]),
-        _bar(figures.done, figures.trials),
+        _bar(figures),
         f"{amount(figures.new_windows)} of {amount(figures.wanted_windows)}",
         _best(figures),
         ready(condition),
@@ -51,9 +51,11 @@ def _contest(figures: TrainingFigures, at: PageUrls) -> Markup:
     return element("a", figures.contest, href=at.contest(figures.contest))
 
 
-def _bar(done: int, total: int) -> Markup:
+def _bar(figures: TrainingFigures) -> Markup:
+    done, total = figures.done, figures.trials
     urgency = Urgency.GOOD if done >= total else Urgency.WAIT
-    figure = element("span", f"{amount(done)} of {amount(total)}", class_="figure")
+    failed = f", {amount(figures.failed)} failed" if figures.failed else ""
+    figure = element("span", f"{amount(done)} of {amount(total)}{failed}", class_="figure")
     return joined([figure, progress_bar(min(done, total), total, urgency)])
 
 

@@ -25,11 +25,13 @@ class EventKind(StrEnum):
     BUILD_FAILED = "build-failed"
     UNSOUND = "unsound"  # the champion of a contest has too many errors
     PROPOSED = "proposed"  # a branch of a contest waits for a person
+    TRAINED = "trained"  # a branch of a training does
+    NOT_TRAINED = "not-trained"  # all trials of a training failed, or none is good enough
 
 
 @dataclass(frozen=True, slots=True)
 class FleetEvent:
-    """One event; it is sent once for each revision of a rollout, or for each round of a contest."""
+    """One event, sent once for each revision of a rollout, each round of a contest, or each run of a training."""
 
     event: EventKind
     gateway: str
@@ -40,11 +42,13 @@ class FleetEvent:
     message: str
     since: datetime
     contest: str = ""  # empty: it is about the rollout itself
+    training: str = ""  # of the contest; then it is about this
 
     @property
     def key(self) -> str:
         """Identifies the event, so that a receiver gets it only once."""
         about = f"contests/{self.contest}" if self.contest else self.rollout
+        about = f"trainings/{self.training}" if self.training else about
         return f"{about}/{self.revision}/{self.event}"
 
     def as_dict(self) -> dict[str, str]:
@@ -60,6 +64,7 @@ class FleetEvent:
             "message": self.message,
             "since": self.since.isoformat(),
             **({"contest": self.contest} if self.contest else {}),
+            **({"training": self.training} if self.training else {}),
         }
 
 

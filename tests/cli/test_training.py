@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +85,27 @@ def test_a_running_daemon_adds_the_progress(gateway: GatewayFolder) -> None:
     assert asked(gateway, "training", "list")[0]["trials"]["done"] == 40
     with held(state_dir):
         assert asked(gateway, "training", "list")[0]["trials"]["done"] == 17
+
+
+def test_the_progress_is_watched_until_ctrl_c(gateway: GatewayFolder) -> None:
+    publish(gateway)
+    state_dir = gateway.folder / "state"
+
+    def report(done: int) -> None:
+        newest = replace(FIGURES, done=done, state="Training")
+        status = runtime_status.RuntimeStatus(NOON, 1, "", None, True, "", trainings={newest.training: newest})  # noqa: FBT003
+        runtime_status.write(state_dir, status)
+
+    report(17)
+    command = [sys.executable, "-m", "reconciler.cli", "training", "show", "nightly", "--watch"]
+    config = ["--config", str(gateway.folder / "gateway.toml")]
+    with held(state_dir), subprocess.Popen([*command, *config], stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        assert "17 of 40" in next(line for line in watching.stdout if line.startswith("trials"))
+        report(18)
+        assert "18 of 40" in next(line for line in watching.stdout if line.startswith("trials"))
+        watching.send_signal(signal.SIGINT)
+    assert watching.returncode == 0
 
 
 def test_trainings_are_read_from_the_status_branches_of_a_clone(tmp_path: Path) -> None:

@@ -160,6 +160,12 @@ def test_an_event_of_a_contest_names_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMS)
+def test_an_event_of_a_training_is_about_that(name: str) -> None:
+    trained = replace(EVENT, event=EventKind.TRAINED, contest="bearings", training="nightly", rollout=RolloutId(""))
+    assert "training nightly: trained" in json.dumps(taken(name, trained).document)
+
+
+@pytest.mark.parametrize("name", FORMS)
 def test_hostile_text_becomes_neither_link_nor_mention(name: str) -> None:
     """What a receiver would interpret is escaped; those that take plain text get it unchanged."""
     text = said(name, taken(name, replace(EVENT, message=HOSTILE)).document)

@@ -13,7 +13,7 @@ from reconciler.cli import terminal
 from reconciler.cli.inputs.fleet_source import CommandContext, open_context
 from reconciler.cli.inputs.known_names import require_known
 from reconciler.cli.inputs.name_completion import names_of
-from reconciler.cli.inputs.options import config_option, output_option
+from reconciler.cli.inputs.options import config_option, output_option, watch_option
 from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.result import as_json
 from reconciler.cli.terminal import Line
@@ -27,7 +27,6 @@ from reconciler.review.transfer_volume import PayloadEstimate, TransferKind
 WATCH_S = 2.0
 
 path_argument = click.argument("path", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
-watch_option = click.option("--watch", "-w", is_flag=True, help="Refresh every two seconds until Ctrl-C.")
 
 
 @click.group("rollout", cls=OrderedGroup)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,13 +13,14 @@ from rich.console import RenderableType
 
 from reconciler import config
 from reconciler.candidates import resolve_candidates, resolve_voters, types_of
+from reconciler.cli import terminal
 from reconciler.cli.inputs.fleet_source import open_context
 from reconciler.cli.inputs.kept_knowledge import open_knowledge
 from reconciler.cli.inputs.known_names import require_known
-from reconciler.cli.inputs.options import config_option, output_option
+from reconciler.cli.inputs.options import config_option, output_option, watch_option
 from reconciler.cli.inputs.status_overviews import TrainingOverview, trainings
 from reconciler.cli.ordered_group import OrderedGroup
-from reconciler.cli.result import print_result
+from reconciler.cli.result import as_json, print_result
 from reconciler.cli.tables_or_json import show_result
 from reconciler.cli.views.training_text import listed_trainings, planned_training, shown_training
 from reconciler.compiler.training.run_folder import RunFolder
@@ -28,6 +29,8 @@ from reconciler.load import CheckCache
 from reconciler.model import Candidate, Contest, Training, TrainingId
 from reconciler.training.selection import count, shortage
 from reconciler.training.trials import draw_trials
+
+WATCH_S = 2.0
 
 name_argument = click.argument("name")
 path_argument = click.argument("path", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
@@ -46,10 +49,10 @@ def command() -> None:
 @path_argument
 @config_option
 @output_option
-def list_(path: Path | None, config_path: Path, output: str) -> None:
+@watch_option
+def list_(path: Path | None, config_path: Path, output: str, *, watch: bool) -> None:
     """List all trainings, one line each."""
-    found = trainings.overviews(path, config_path)
-    show_result(output, [each.as_dict() for each in found], [listed_trainings(found)])
+    _show(lambda: trainings.overviews(path, config_path), lambda found: [listed_trainings(found)], output, watch=watch)
 
 
 @command.command("show", short_help="Show one training and its best models")
@@ -57,10 +60,10 @@ def list_(path: Path | None, config_path: Path, output: str) -> None:
 @path_argument
 @config_option
 @output_option
-def show(name: str, path: Path | None, config_path: Path, output: str) -> None:
+@watch_option
+def show(name: str, path: Path | None, config_path: Path, output: str, *, watch: bool) -> None:
     """Show one training: its progress, what it waits for, and the best models of its last run."""
-    found = trainings.named(name, path, config_path)
-    show_result(output, [each.as_dict() for each in found], _shown(found))
+    _show(lambda: trainings.named(name, path, config_path), _shown, output, watch=watch)
 
 
 @command.command("run", short_help="Start a training, or show what it would be made of")
@@ -68,17 +71,22 @@ def show(name: str, path: Path | None, config_path: Path, output: str) -> None:
 @click.option("--dry-run", is_flag=True, help="Only show which models would be trained, and on what.")
 @config_option
 @output_option
-def run(name: str, config_path: Path, output: str, *, dry_run: bool) -> None:
+@click.option("--watch", "-w", is_flag=True, help="Then show the progress, every two seconds until Ctrl-C.")
+def run(name: str, config_path: Path, output: str, *, dry_run: bool, watch: bool) -> None:
     """Have the daemon of this gateway train now, without waiting for `when`.
 
-    It begins at its next pass; `tinyfleet training show` shows the progress. Models that a branch proposes are merged
-    or declined first.
+    It begins at its next pass; `tinyfleet training show --watch` shows the progress. Models that a branch proposes are
+    merged or declined first.
     """
+    if dry_run and watch:
+        raise click.UsageError("--dry-run trains nothing that --watch could show")
     settings = config.read(config_path)
     one = _resolved(name, config_path)
     if not dry_run:
         RunFolder(settings.state_dir, one.training.name).request()
         print_result(output, {"training": name, "asked": True}, f"{name} is trained at the next pass of the daemon")
+        if watch:
+            _show(lambda: trainings.named(name, None, config_path), _shown, output, watch=True)
         return
     with open_knowledge(settings) as knowledge:
         found = gather_windows(
@@ -121,6 +129,30 @@ def _resolved(name: str, config_path: Path) -> _ResolvedTraining:
     types = types_of(rollout, desired.devices.values(), desired.types)
     candidates = resolve_candidates(contest, rollout, desired.models, types)
     return _ResolvedTraining(training, contest, resolve_voters(contest, candidates, desired.models))
+
+
+def _show(
+    read: Callable[[], list[TrainingOverview]],
+    draw: Callable[[list[TrainingOverview]], Iterable[RenderableType]],
+    output: str,
+    *,
+    watch: bool,
+) -> None:
+    """Show trainings once, or refresh them until Ctrl-C."""
+
+    def drawn() -> Iterable[RenderableType]:
+        found = read()
+        return [as_json(_fields(found))] if output == "json" else draw(found)
+
+    if watch:
+        terminal.watch(drawn, WATCH_S)
+        return
+    found = read()
+    show_result(output, _fields(found), draw(found))
+
+
+def _fields(found: Iterable[TrainingOverview]) -> object:
+    return [each.as_dict() for each in found]
 
 
 def _shown(found: Iterable[TrainingOverview]) -> Iterable[RenderableType]:

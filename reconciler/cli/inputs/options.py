@@ -52,3 +52,6 @@ def out_option(meaning: str, *, folder: bool = False, required: bool = False, me
         required=required,
         help=meaning,
     )
+
+
+watch_option = click.option("--watch", "-w", is_flag=True, help="Refresh every two seconds until Ctrl-C.")

@@ -20,8 +20,11 @@ def write_outcome(folder: Path, outcome: TrialOutcome) -> None:
     write_whole(folder / f"trial-{number:04d}.json", outcome_to_json(outcome))
 
 
-def read_outcomes(folder: Path) -> dict[int, TrialOutcome]:
-    """Return the outcomes in a folder by the numbers of their trials; what cannot be read is run again."""
+def read_outcomes(folder: Path, *, ended: bool = False) -> dict[int, TrialOutcome]:
+    """Return the outcomes in a folder by the numbers of their trials; what cannot be read is run again.
+
+    Once a run has ended, only the best keep their packs.
+    """
     found = {}
     for path in sorted(folder.glob("trial-*.json")):
         if _NAME.fullmatch(path.name) is None:
@@ -31,14 +34,9 @@ def read_outcomes(folder: Path) -> dict[int, TrialOutcome]:
             outcome = outcome_from_json(path.read_bytes(), pack.read_bytes() if pack.exists() else b"")
         except (ValueError, KeyError, TypeError):
             continue
-        if outcome.score is None or len(outcome.pack) == outcome.score.pack_bytes:
+        if ended or outcome.score is None or len(outcome.pack) == outcome.score.pack_bytes:
             found[outcome.trial.number] = outcome
     return found
-
-
-def count_outcomes(folder: Path) -> int:
-    """Count the outcomes in a folder without reading them."""
-    return sum(_NAME.fullmatch(path.name) is not None for path in folder.glob("trial-*.json"))
 
 
 def write_whole(path: Path, data: bytes) -> None:

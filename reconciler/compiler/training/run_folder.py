@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from reconciler.compiler.training.messages import TrialOutcome
-from reconciler.compiler.training.outcome_files import count_outcomes, read_outcomes, write_outcome, write_whole
+from reconciler.compiler.training.outcome_files import read_outcomes, write_outcome, write_whole
 from reconciler.compiler.training.snapshot import Snapshot
+from reconciler.compiler.training.trial_process import WORK
 from reconciler.model import TrainingId
 from reconciler.training.decision import RunResult
 from reconciler.training.objective import Exposure
@@ -44,8 +46,8 @@ class RunRecord:
 
 def forget_all_windows(state_dir: Path) -> None:
     """Delete the windows of all runs in progress."""
-    for path in (state_dir / FOLDER).glob(f"*/{SNAPSHOT}"):
-        RunFolder(state_dir, TrainingId(path.parent.name)).forget_windows()
+    for path in (state_dir / FOLDER).glob("*"):
+        RunFolder(state_dir, TrainingId(path.name)).forget_windows()
 
 
 class RunFolder:
@@ -102,13 +104,9 @@ class RunFolder:
         """Keep the outcome of a trial."""
         write_outcome(self.path, outcome)
 
-    def outcomes(self) -> dict[int, TrialOutcome]:
-        """Return the outcomes of the last run by the numbers of their trials."""
-        return read_outcomes(self.path)
-
-    def done(self) -> int:
-        """Count the trials of the last run that are done."""
-        return count_outcomes(self.path)
+    def outcomes(self, *, ended: bool = False) -> dict[int, TrialOutcome]:
+        """Return the outcomes of the last run by the numbers of their trials; once it has ended, most lack a pack."""
+        return read_outcomes(self.path, ended=ended)
 
     def end(self, record: RunRecord, keep: frozenset[int]) -> None:
         """End a run: the packs of the best models stay, the windows go."""
@@ -129,6 +127,12 @@ class RunFolder:
     def forget_windows(self) -> None:
         """Delete the windows. A run in progress begins again with what the knowledge base has."""
         (self.path / SNAPSHOT).unlink(missing_ok=True)
+        self.forget_work()
+
+    def forget_work(self) -> None:
+        """Delete the copies of the windows that processes work on, or that a kill has left."""
+        for work in self.path.glob(f"{WORK}*"):
+            shutil.rmtree(work, ignore_errors=True)
 
     def request(self) -> None:
         """Ask the daemon for a run."""

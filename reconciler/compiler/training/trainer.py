@@ -44,6 +44,7 @@ class Trainer:
 
         Raises `ToolsMissing` if none can run here.
         """
+        self._folder.forget_work()
         done = {outcome.trial for outcome in self._folder.outcomes().values()}
         left = [trial for trial in draw_trials(self._training) if trial not in done]
 
@@ -56,7 +57,7 @@ class Trainer:
         if executor is None:
             for chunk in chunks:
                 if not self.cancelled.is_set():
-                    run_trials(self._job(snapshot, chunk), keep, self.cancelled)
+                    run_trials(self._job(snapshot, chunk), keep, self.cancelled, self._folder.path)
         else:
             self._spread(executor, [self._job(snapshot, chunk) for chunk in chunks], keep)
         return not self.cancelled.is_set()

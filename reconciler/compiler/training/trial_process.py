@@ -16,15 +16,19 @@ from reconciler.compiler.training.messages import TrialJob, TrialOutcome, job_to
 from reconciler.compiler.training.outcome_files import read_outcomes
 
 MODULE = "reconciler.compiler.training.worker"
+WORK = "tinyfleet-training-"
 OnOutcome = Callable[[TrialOutcome], None]
 
 
 def run_trials(
-    job: TrialJob, on_outcome: OnOutcome | None = None, cancelled: threading.Event | None = None
+    job: TrialJob,
+    on_outcome: OnOutcome | None = None,
+    cancelled: threading.Event | None = None,
+    parent: Path | None = None,
 ) -> tuple[TrialOutcome, ...]:
     """Run the trials of a job in their order; call back after each. A trial that ends the process has failed.
 
-    If it is cancelled, it returns what is done.
+    If it is cancelled, it returns what is done. Its files are in a folder of `parent`, which a kill leaves there.
     """
     left = {trial.number: trial for trial in job.trials}
     done: list[TrialOutcome] = []
@@ -36,7 +40,7 @@ def run_trials(
                 on_outcome(outcome)
 
     while left:
-        why = _run_process(replace(job, trials=tuple(left.values())), note, cancelled)
+        why = _run_process(replace(job, trials=tuple(left.values())), note, cancelled, parent)
         if cancelled is not None and cancelled.is_set():
             break
         if left:
@@ -44,9 +48,9 @@ def run_trials(
     return tuple(done)
 
 
-def _run_process(job: TrialJob, note: OnOutcome, cancelled: threading.Event | None) -> str:
+def _run_process(job: TrialJob, note: OnOutcome, cancelled: threading.Event | None, parent: Path | None) -> str:
     """Run trials until one ends the process; return how it ended."""
-    with system_failures("cannot start a training"), tempfile.TemporaryDirectory(prefix="tinyfleet-training-") as name:
+    with system_failures("cannot start a training"), tempfile.TemporaryDirectory(prefix=WORK, dir=parent) as name:
         folder = Path(name)
         (folder / "snapshot").write_bytes(job.snapshot)
         (folder / "job.json").write_bytes(job_to_json(job))

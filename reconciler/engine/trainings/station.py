@@ -18,6 +18,7 @@ from pathlib import Path
 
 from reconciler.compiler.errors import ToolsMissing
 from reconciler.compiler.sandbox import BuildLimits
+from reconciler.compiler.training.messages import TrialOutcome
 from reconciler.compiler.training.run_folder import RunFolder, RunRecord
 from reconciler.compiler.training.trainer import Trainer
 from reconciler.contest.decision import ContestState
@@ -74,7 +75,7 @@ class _Own:
     record: RunRecord | None
     models: tuple[TrainedModel, ...] = ()
     closest: TrainedModel | None = None
-    done: int = 0  # trials of a run that has ended
+    done: int = 0  # trials of the last run
     failed: int = 0
     task: asyncio.Task[None] | None = None
     trainer: Trainer | None = None
@@ -220,6 +221,8 @@ class TrainingStation:
             own = self._own[training.name] = _Own(folder, folder.record())
             if own.record is not None and own.record.result is not RunResult.RUNNING:
                 self._read_models(training, own, own.record)
+            else:
+                _count(own, own.folder.outcomes().values())
         return own
 
     def _drop(self, name: TrainingId) -> None:
@@ -335,15 +338,37 @@ class TrainingStation:
         self, training: Training, own: _Own, record: RunRecord, snapshot: bytes, files: Mapping[str, bytes]
     ) -> None:
         own.record, own.models, own.proposed = record, (), False
+        _count(own, (await asyncio.to_thread(own.folder.outcomes)).values())
+        loop = asyncio.get_running_loop()
+
+        def note(outcome: TrialOutcome) -> None:  # in the thread of the trials
+            loop.call_soon_threadsafe(self._note, training, own, outcome)
+
         own.trainer = trainer = Trainer(own.folder, training, self._ports.limits, files)
         self._wake()
-        if await asyncio.to_thread(self._run_trials, training, trainer, snapshot):
+        try:
+            done = await asyncio.to_thread(self._run_trials, training, trainer, snapshot, note)
+        except FleetError:
+            if own.folder.snapshot(record) is not None:
+                raise
+            done = True  # its windows were deleted under it
+        if done:
             await asyncio.to_thread(self._end, training, own, record)
 
-    def _run_trials(self, training: Training, trainer: Trainer, snapshot: bytes) -> bool:
+    def _run_trials(
+        self, training: Training, trainer: Trainer, snapshot: bytes, note: Callable[[TrialOutcome], None]
+    ) -> bool:
         """Run what is left; return whether all trials are done. In a thread."""
         with self._executor(training) as executor:
-            return trainer.run(snapshot, executor=executor)
+            return trainer.run(snapshot, note, executor)
+
+    def _note(self, training: Training, own: _Own, outcome: TrialOutcome) -> None:
+        """Count a trial that has ended, and have the next pass show it."""
+        own.done += 1
+        own.failed += outcome.score is None
+        if outcome.score is None:
+            log.warning("training %s: trial %d failed: %s", training.name, outcome.trial.number, outcome.error)
+        self._wake()
 
     def _executor(self, training: Training) -> AbstractContextManager[Executor | None]:
         if training.where is TrainingPlace.GATEWAY:
@@ -373,12 +398,11 @@ class TrainingStation:
         log.info("training %s ended: %s, %s", training.name, result, ", ".join(str(each.ref) for each in models) or "-")
 
     def _read_models(self, training: Training, own: _Own, record: RunRecord) -> None:
-        outcomes = own.folder.outcomes()
+        outcomes = own.folder.outcomes(ended=True)
         kept = [each for each in outcomes.values() if each.pack]
         own.models = best_models(training, record, kept)
         own.closest = closest_model(training, record, outcomes.values())
-        own.done = len(outcomes)
-        own.failed = sum(each.score is None for each in outcomes.values())
+        _count(own, outcomes.values())
 
     def _save(self, own: _Own, result: RunResult) -> None:
         if own.record is not None:
@@ -403,7 +427,7 @@ class TrainingStation:
             facts.result.value,
             record.began_at if record is not None else None,
             decided.decision.until,
-            own.folder.done() if running else own.done,
+            own.done,
             record.trials if record is not None else training.trials,
             own.failed,
             facts.new_windows,
@@ -420,6 +444,10 @@ class TrainingStation:
             record.why if record is not None else "",
             own.tools_missing,
         )
+
+
+def _count(own: _Own, outcomes: Collection[TrialOutcome]) -> None:
+    own.done, own.failed = len(outcomes), sum(each.score is None for each in outcomes)
 
 
 def _is_about(outcome: ProposalOutcome, own: _Own) -> bool:

@@ -43,7 +43,6 @@ def test_a_run_is_read_as_it_was_kept(folder: RunFolder) -> None:
         folder.add(outcome(number))
     folder.add(failed := TrialOutcome(draw_trials(TRAINING)[4], None, error="no"))
     assert folder.outcomes() == {1: outcome(1), 2: outcome(2), 5: failed}
-    assert folder.done() == 3
 
 
 def test_only_the_owner_can_read_the_windows_and_they_go_with_the_run(folder: RunFolder) -> None:
@@ -55,7 +54,10 @@ def test_only_the_owner_can_read_the_windows_and_they_go_with_the_run(folder: Ru
     folder.end(replace(RECORD, result=RunResult.KEPT), frozenset({2}))
     assert not windows.exists()
     assert {number: each.pack for number, each in folder.outcomes().items() if each.pack} == {2: b"pack"}
-    assert folder.done() == 2
+    assert [(number, each.score, each.pack) for number, each in folder.outcomes(ended=True).items()] == [
+        (1, SCORE, b""),
+        (2, SCORE, b"pack"),
+    ]
     other = RunFolder(folder.path.parents[1], TrainingId("other"))
     other.begin(RECORD, WINDOWS)
     forget_all_windows(folder.path.parents[1])

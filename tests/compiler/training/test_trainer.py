@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import hashlib
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -97,6 +100,25 @@ def test_a_training_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path) ->
     assert Trainer(kept, TRAINING, BuildLimits()).run(WINDOWS.encoded, lambda outcome: ran.append(outcome.trial.number))
     assert contents(kept.outcomes()) == whole
     assert set(ran) == {1, *whole.keys() - begun.keys()}
+
+
+def test_a_gateway_that_is_killed_leaves_no_windows_and_goes_on_to_the_same_end(tmp_path: Path) -> None:
+    whole = contents(trained(tmp_path / "whole"))
+    kept = RunFolder(tmp_path, TRAINING.name)
+    kept.path.mkdir(parents=True)
+    command = [sys.executable, "-m", "tests.compiler.training.gateway_that_trains", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as gateway:
+        assert gateway.stdout is not None
+        assert gateway.stdout.readline() == "1\n"
+        gateway.kill()
+    assert gateway.returncode == -signal.SIGKILL
+    assert 1 in kept.outcomes()
+    assert list(kept.path.glob("*/snapshot"))  # what the trials worked on
+    ran: list[int] = []
+    assert Trainer(kept, TRAINING, BuildLimits()).run(WINDOWS.encoded, lambda outcome: ran.append(outcome.trial.number))
+    assert contents(kept.outcomes()) == whole
+    assert 1 not in ran
+    assert not list(kept.path.glob("*/snapshot"))
 
 
 def test_a_dask_cluster_trains_the_same(tmp_path: Path) -> None:

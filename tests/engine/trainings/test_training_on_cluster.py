@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,17 +16,11 @@ from reconciler.daemon.trial_cluster import connected
 from reconciler.model import TrainingPlace
 from reconciler.training.decision import TrainingState
 from tests.engine.trainings.test_training_station import TRAINING, Passes
+from tests.engine.trainings.tls_cluster import Authority, tls_cluster
 
-dask = pytest.importorskip("distributed", reason="needs the extra `dask`")
+pytest.importorskip("distributed", reason="needs the extra `dask`")
 pytestmark = [pytest.mark.build, pytest.mark.timeout(600)]
 ON_CLUSTER = replace(TRAINING, trials=10, where=TrainingPlace.CLUSTER)
-
-
-@contextmanager
-def local_cluster() -> Iterator[str]:
-    """Run two workers, and yield the address of their scheduler."""
-    with dask.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
-        yield cluster.scheduler_address
 
 
 async def trained(passes: Passes, place: TrainingPlace) -> dict[str, bytes]:
@@ -42,16 +34,26 @@ async def trained(passes: Passes, place: TrainingPlace) -> dict[str, bytes]:
     return dict(proposal.files)
 
 
-def test_the_same_files_come_from_a_cluster(tmp_path: Path) -> None:
-    with local_cluster() as scheduler:
-        cluster = partial(connected, ClusterConfig(scheduler))
+def test_the_same_files_come_from_a_cluster_over_tls_and_strangers_get_no_answer(tmp_path: Path) -> None:
+    authority, stranger = Authority(tmp_path / "own"), Authority(tmp_path / "other")
+    with tls_cluster(authority, tmp_path) as scheduler:
+        gateway = authority.member("gateway", scheduler)
 
         async def both() -> tuple[dict[str, bytes], dict[str, bytes]]:
             here = await trained(Passes(tmp_path / "here"), TrainingPlace.GATEWAY)
-            there = await trained(Passes(tmp_path / "there", cluster), TrainingPlace.CLUSTER)
+            there = await trained(Passes(tmp_path / "there", partial(connected, gateway)), TrainingPlace.CLUSTER)
             return here, there
 
         here, there = asyncio.run(both())
+        unknown = stranger.member("gateway", scheduler)
+        for refused in (
+            replace(unknown, ca=gateway.ca),  # the scheduler does not know who asks
+            replace(gateway, ca=unknown.ca),  # the gateway does not know who answers
+            ClusterConfig(scheduler.replace("tls:", "tcp:")),  # nothing is encrypted
+            replace(gateway, scheduler=scheduler.replace("tls:", "tcp:")),
+        ):
+            with pytest.raises(ToolsMissing, match="the cluster at"), connected(replace(refused, timeout_s=1.0)):
+                pytest.fail("a stranger gets an answer")
     assert here == there
     assert len(here) == 3
 
