@@ -83,8 +83,6 @@ static void pad_to(struct tf_bit_writer *writer, const struct tf_hal *hal, uint3
 static void put_table(struct tf_bit_writer *writer, const struct tf_hal *hal, uint32_t rows)
 {
     uint32_t harmonic = ONE;
-    tf_bits_put(writer, hal, 0, 16);
-    tf_bits_put(writer, hal, DEPTH_UNIT, 16);
     for (uint32_t m = 2; m < rows; m++) {
         harmonic += ONE / m;
         const uint32_t depth = 2 * harmonic - ONE / m + ONE / (6 * m * m) - 2 * ONE + 2 * ONE / (m + 1);
@@ -100,12 +98,18 @@ int tf_forest_finish(struct tf_bit_writer *writer, const struct tf_hal *hal, con
     pad_to(writer, hal, tf_round_up(8 * stream_bytes, GATHERED_BITS));
     writer->offset -= form->front_bytes;
     writer->bits = 0;
-    /* mode 0, then the fields of the record in their order */
-    tf_bits_put(writer, hal, HAS_ROW_BIT << 8 | form->threshold_bits << 16 | form->row_bits << 24, 32);
-    tf_bits_put(writer, hal, form->row_bits << 8 | form->trees << 16, 32);
-    tf_bits_put(writer, hal, 1 | rows << 16, 32);
-    tf_bits_put(writer, hal, DEPTH_UNIT | form->subsample << 16, 32);
-    tf_bits_put(writer, hal, stream_bits, 32);
+    const uint32_t front[] = {
+        /* mode 0, then the fields in their order */
+        HAS_ROW_BIT << 8 | form->threshold_bits << 16 | form->row_bits << 24,
+        form->row_bits << 8 | form->trees << 16,
+        1 | rows << 16,
+        DEPTH_UNIT | form->subsample << 16,
+        stream_bits,
+        DEPTH_UNIT << 16, /* the table: none for one row, and one for two */
+    };
+    for (uint32_t i = 0; i < sizeof front / sizeof front[0]; i++) {
+        tf_bits_put(writer, hal, front[i], 32);
+    }
     put_table(writer, hal, rows);
     return writer->error != TF_OK ? writer->error : (int)(form->front_bytes + stream_bytes);
 }

@@ -9,7 +9,7 @@
 
 /* Rows from ... to - 1 of the sample, whose node is still to be written. */
 struct range {
-    uint16_t from, to, depth;
+    uint32_t from, to, depth;
 };
 
 struct split {
@@ -75,25 +75,32 @@ static uint32_t part(uint16_t *sample, struct range range, uint32_t features, ui
 void tf_grow_tree(const struct tf_hal *hal, const struct tf_rows *rows, uint32_t valid, const struct tf_forest_form *form,
                   uint16_t *scratch, uint32_t *random, struct tf_bit_writer *writer)
 {
-    struct range open[DEPTH_MAX + 1] = {{0, (uint16_t)form->subsample, 0}};
-    uint32_t count = 1;
+    struct range open[DEPTH_MAX]; /* to the right of the nodes above */
+    struct range range = {0, form->subsample, 0};
+    uint32_t count = 0;
     draw(rows, valid, form->subsample, scratch, random);
-    while (count > 0) {
-        const struct range range = open[--count];
-        const uint32_t size = (uint32_t)range.to - range.from;
+    for (;;) {
+        const uint32_t size = range.to - range.from;
+        uint32_t bits = 0, width = 2; /* a leaf of one row */
         struct split split;
-        if (size == 1) {
-            tf_bits_put(writer, hal, 0, 2);
-        } else if (range.depth == form->row_bits || !choose(scratch, range, form->features, random, &split)) {
-            tf_bits_put(writer, hal, 2 | (size - 1) << 2, 2 + form->row_bits);
-        } else {
+        if (size > 1 && range.depth < form->row_bits && choose(scratch, range, form->features, random, &split)) {
             const uint32_t threshold = split.least + below(random, split.most - split.least);
-            const uint16_t right = (uint16_t)part(scratch, range, form->features, split.feature, threshold);
-            const uint16_t depth = (uint16_t)(range.depth + 1);
+            const uint32_t right = part(scratch, range, form->features, split.feature, threshold);
             tf_bits_put(writer, hal, 1 | split.feature << 1 | threshold << (1 + form->feature_bits),
                         1 + form->feature_bits + form->threshold_bits);
-            open[count++] = (struct range){right, range.to, depth};
-            open[count++] = (struct range){range.from, right, depth};
+            range.depth++;
+            open[count++] = (struct range){right, range.to, range.depth};
+            range.to = right;
+            continue;
         }
+        if (size > 1) {
+            bits = 2 | (size - 1) << 2;
+            width = 2 + form->row_bits;
+        }
+        tf_bits_put(writer, hal, bits, width);
+        if (count == 0) {
+            return;
+        }
+        range = open[--count];
     }
 }

@@ -57,7 +57,7 @@ static struct tf_forest_form form_of(const struct tf_pack *pack)
 
 static struct tf_lesson lesson_of(const struct tf_agent *agent)
 {
-    return (struct tf_lesson){tf_parameter_named(agent, GENERATION, 0), agent->running.digest};
+    return (struct tf_lesson){agent->sampler->learner->generation, agent->running.digest};
 }
 
 static const uint8_t *section_of(const struct tf_agent *agent)
@@ -139,8 +139,8 @@ static int find_stage(struct tf_agent *agent)
         learner->stage = TF_LEARN_WAITING;
         return TF_OK;
     }
+    learner->generation = tf_parameter_named(agent, GENERATION, 0);
     const struct tf_lesson lesson = lesson_of(agent);
-    learner->generation = lesson.generation;
     learner->stored[0].end = tf_rows_open(&agent->hal, &lesson, form_of(pack).features, &learner->rows);
     if (read_head(agent, &lesson, &head)) {
         decide(agent, &head);
@@ -245,12 +245,6 @@ static int evaluate(struct tf_agent *agent)
     return TF_OK;
 }
 
-static int rest(struct tf_agent *agent)
-{
-    (void)agent;
-    return TF_OK;
-}
-
 /* ------------------------------------------------------------------ what the agent calls */
 
 static bool has_regions(const struct tf_agent *agent)
@@ -310,25 +304,34 @@ static void record(struct tf_agent *agent, const uint8_t *input, size_t length, 
     note(agent, collect(agent));
 }
 
+static int do_stage(struct tf_agent *agent, uint8_t stage)
+{
+    switch (stage) {
+    case TF_LEARN_WAITING:
+        return find_stage(agent);
+    case TF_LEARN_ERASING_ROWS:
+        return erase_rows(agent);
+    case TF_LEARN_COLLECTING:
+        return collect(agent);
+    case TF_LEARN_ERASING_FOREST:
+        return erase_forest(agent);
+    case TF_LEARN_GROWING:
+        return grow(agent);
+    case TF_LEARN_EVALUATING:
+        return evaluate(agent);
+    default:
+        return TF_OK;
+    }
+}
+
 static bool slice(struct tf_agent *agent)
 {
-    static int (*const stages[])(struct tf_agent *) = {
-        [TF_LEARN_OFF] = rest,
-        [TF_LEARN_WAITING] = find_stage,
-        [TF_LEARN_ERASING_ROWS] = erase_rows,
-        [TF_LEARN_COLLECTING] = collect,
-        [TF_LEARN_ERASING_FOREST] = erase_forest,
-        [TF_LEARN_GROWING] = grow,
-        [TF_LEARN_EVALUATING] = evaluate,
-        [TF_LEARN_GROWN] = rest,
-        [TF_LEARN_DISCARDED] = rest,
-    };
     struct tf_learner *learner = agent->sampler->learner;
     if (learner->stage > TF_LEARN_WAITING && learner->generation != tf_parameter_named(agent, GENERATION, 0)) {
         learner->stage = TF_LEARN_WAITING;
     }
     const uint8_t before = learner->stage;
-    const int error = stages[before](agent);
+    const int error = do_stage(agent, before);
     if (error != TF_OK) {
         note(agent, error);
         if (before == TF_LEARN_GROWING) {

@@ -44,15 +44,14 @@ struct tf_rows tf_rows_view(const struct tf_hal *hal, uint32_t features, uint32_
 }
 
 /*
- * Copy a row, and compute its check. Rows are read once for each tree, so it must be cheaper than a CRC. The number of the slot
- * makes a row valid nowhere else.
+ * The check of a row. Rows are read once for each tree, so it must be cheaper than a CRC. The number of the slot makes a row valid
+ * nowhere else.
  */
-static uint32_t copy_row(const uint8_t *bytes, uint32_t features, uint32_t slot, uint16_t *row)
+static uint32_t check_of(const uint16_t *row, uint32_t features, uint32_t slot)
 {
     uint32_t check = CHECK_START + slot;
-    for (uint32_t i = 0; i < features; i++) {
-        row[i] = tf_load16(bytes + 2 * i);
-        check = (check ^ row[i]) * CHECK_PRIME;
+    for (const uint16_t *end = row + features; row < end; row++) {
+        check = (check ^ *row) * CHECK_PRIME;
     }
     return check;
 }
@@ -60,7 +59,8 @@ static uint32_t copy_row(const uint8_t *bytes, uint32_t features, uint32_t slot,
 bool tf_row_read(const struct tf_rows *rows, uint32_t slot, uint16_t *row)
 {
     const uint8_t *bytes = rows->slot + slot * rows->stride;
-    return copy_row(bytes, rows->features, slot, row) == tf_load32(bytes + 2 * rows->features);
+    memcpy(row, bytes, 2 * rows->features);
+    return check_of(row, rows->features, slot) == tf_load32(bytes + 2 * rows->features);
 }
 
 static struct head head_of(const struct tf_lesson *lesson)
@@ -101,14 +101,13 @@ int tf_rows_begin(const struct tf_hal *hal, const struct tf_lesson *lesson, uint
 
 int tf_row_append(const struct tf_hal *hal, uint32_t features, const int32_t *y, uint32_t *bytes)
 {
-    uint8_t bytes_of[2 * TF_FEATURES_MAX + CHECK_BYTES];
-    uint16_t row[TF_FEATURES_MAX];
+    uint16_t slot[TF_FEATURES_MAX + CHECK_BYTES / 2];
     const uint32_t offset = hal->geometry.rows.offset + *bytes, stride = tf_row_stride(hal, features);
     for (uint32_t i = 0; i < features; i++) {
-        bytes_of[2 * i] = (uint8_t)y[i];
-        bytes_of[2 * i + 1] = (uint8_t)(y[i] >> 8);
+        slot[i] = (uint16_t)y[i];
     }
-    tf_store32(bytes_of + 2 * features, copy_row(bytes_of, features, (*bytes - (uint32_t)sizeof(struct head)) / stride, row));
+    const uint32_t check = check_of(slot, features, (*bytes - (uint32_t)sizeof(struct head)) / stride);
+    memcpy(slot + features, &check, sizeof check);
     *bytes += stride;
-    return tf_flash_write_padded(hal, offset, bytes_of, 2 * features + CHECK_BYTES);
+    return tf_flash_write_padded(hal, offset, (const uint8_t *)slot, 2 * features + CHECK_BYTES);
 }
