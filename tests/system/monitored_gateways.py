@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from demo.gateway_configuration import Broker as BrokerLink
 from demo.site import COHORT, LABELS, Site
-from demo.site import Broker as BrokerLink
 from demo.world import FLEET, GATEWAY, World, document
 from signing.keys import generate
 from tests import mosquitto
