@@ -66,12 +66,17 @@ def signatures(vector: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str,
     return found
 
 
+def specification(page: str) -> str:
+    """Read a page, or from its section after the `#` on."""
+    name, _, section = page.partition("#")
+    text = (SPECIFICATIONS / name).read_text(encoding="utf-8")
+    return text[text.index(f"\n## {section}. ") :] if section else text
+
+
 def rules(*pages: str) -> Mapping[str, Any]:
     """Compile the CDDL of some pages. zcbor knows no literal byte strings: only their length is compared."""
     text = "\n".join(
-        block
-        for page in pages
-        for block in re.findall(r"```cddl\n(.*?)```", (SPECIFICATIONS / page).read_text(encoding="utf-8"), re.DOTALL)
+        block for page in pages for block in re.findall(r"```cddl\n(.*?)```", specification(page), re.DOTALL)
     )
     text = re.sub(r";.*", "", text)
     text = re.sub(r"([\w-]+):(?=\s)", r"\1-label:", text)  # zcbor takes a label for a key if a rule has its name
@@ -96,7 +101,7 @@ def main() -> None:
     envelopes = json.loads((VECTORS / "envelope.json").read_text(encoding="utf-8"))
     protocol = json.loads((VECTORS / "protocol.json").read_text(encoding="utf-8"))
     with redirect_stdout(sys.stderr):  # zcbor prints why something does not match
-        messages = rules("protocol.md", "samples.md", "stages.md", "rotation.md")
+        messages = rules("protocol.md", "samples.md", "stages.md", "operations.md#7", "rotation.md")
         found = {
             "signatures": {
                 vector["name"]: signatures(vector, envelopes["states"][vector["state"]])
