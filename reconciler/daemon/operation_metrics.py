@@ -19,7 +19,9 @@ def operation_metrics(node: NodeStation, statuses: list[FunctionStatus]) -> Iter
     """Yield the metrics of requests, functions and buckets."""
     if node.state is None:
         return
-    requests = CounterMetricFamily("tinyfleet_operation_requests", "Requests of clients", labels=["outcome"])
+    requests = CounterMetricFamily(
+        "tinyfleet_operation_requests", "Requests of clients and devices", labels=["outcome"]
+    )
     for outcome in OUTCOMES:
         requests.add_metric([outcome], getattr(node.server.statistics, outcome))
     yield requests
@@ -28,6 +30,15 @@ def operation_metrics(node: NodeStation, statuses: list[FunctionStatus]) -> Iter
         calls.add_metric([name, "done"], tally.calls - tally.failed)
         calls.add_metric([name, "failed"], tally.failed)
     yield calls
+    of_devices = CounterMetricFamily(
+        "tinyfleet_device_operations",
+        "Calls of built-ins of devices, and requests of devices",
+        labels=["kind", "outcome"],
+    )
+    for kind, ended in (("call", node.devices.calls), ("request", node.devices.requests.tally)):
+        of_devices.add_metric([kind, "done"], ended.done)
+        of_devices.add_metric([kind, "failed"], ended.failed)
+    yield of_devices
     conditions = GaugeMetricFamily(
         "tinyfleet_function_condition", "Conditions of functions; 1 if True", labels=["function", "type", "reason"]
     )

@@ -192,7 +192,7 @@ class LinkSession:
         return outcome if isinstance(outcome, Requested | BuiltinRan | Rejected | Lost) else Lost("it did not answer")
 
     async def reply_to_request(self, device: DeviceId, reply: ReplyToRequest) -> ReplyHeard | Rejected | Lost:
-        """Tell a device how its request fares."""
+        """Send the reply to a request of a device."""
         outcome = await self._converse(RequestReply(device, reply, self._patience_with(device)))
         return outcome if isinstance(outcome, ReplyHeard | Rejected | Lost) else Lost("it did not hear the reply")
 

@@ -65,7 +65,7 @@ class BuiltinCall(OneQuestion):
 
 
 class RequestReply(OneQuestion):
-    """Tells a device how its request fares, until it says that it has heard."""
+    """Sends the reply to a request of a device until the device has heard it."""
 
     def __init__(self, device: DeviceId, reply: ReplyToRequest, retry: RetryPolicy = DEFAULT_RETRY) -> None:
         super().__init__(device, reply, retry)

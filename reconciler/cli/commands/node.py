@@ -41,7 +41,7 @@ def list_(path: Path | None, config_path: Path, output: str) -> None:
     show_result(output, [node_as_dict(each) for each in found], [listed_nodes(found)])
 
 
-@command.command("show", short_help="Show the functions and buckets of one gateway")
+@command.command("show", short_help="Show the functions, buckets and built-ins of one gateway")
 @click.argument("name")
 @path_argument
 @click.option(
@@ -53,7 +53,7 @@ def list_(path: Path | None, config_path: Path, output: str) -> None:
 @config_option
 @output_option
 def show(name: str, path: Path | None, broker: str | None, config_path: Path, output: str) -> None:
-    """Show the functions that one gateway holds, and its buckets."""
+    """Show the functions that one gateway holds, its buckets, and the built-ins of its devices."""
     with open_context(path, config_path, CheckCache()) as context:
         found = {each.name: each for each in nodes_of(context.desired)}
         fleet = context.desired.fleet.name

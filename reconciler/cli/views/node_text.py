@@ -11,13 +11,15 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from reconciler.bus.built_in import bucket_capabilities, inspect_capability
+from reconciler.bus.device_operations import builtin_capability
 from reconciler.bus.fleet_changes import change_capability
 from reconciler.bus.function_operations import function_capability
 from reconciler.cli.views.contest_text import plain_table
 from reconciler.cli.views.operation_text import descriptor_text, item_text
-from reconciler.model import Bucket, Desired, Function
+from reconciler.model import Bucket, Desired, DeviceId, DeviceType, Function, Gateway, device_operation
 from reconciler.operations.placement import placement_of
 from reconciler.operations.resolution import Capability
+from reconciler.selection import matcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class PlannedNode:
     runs_functions: bool
     drains: bool
     proposes_changes: bool
+    devices: tuple[tuple[DeviceId, DeviceType], ...] = ()  # those with built-ins
 
 
 def nodes_of(desired: Desired) -> list[PlannedNode]:
@@ -46,17 +49,34 @@ def nodes_of(desired: Desired) -> list[PlannedNode]:
         buckets = storage.buckets if storage is not None else ()
         total = storage.bytes if storage is not None else 0
         found.append(
-            PlannedNode(name, held, buckets, total, node.functions is not None, node.drain, node.changes is not None)
+            PlannedNode(
+                name,
+                held,
+                buckets,
+                total,
+                node.functions is not None,
+                node.drain,
+                node.changes is not None,
+                _devices(desired, gateway),
+            )
         )
     return found
+
+
+def _devices(desired: Desired, gateway: Gateway) -> tuple[tuple[DeviceId, DeviceType], ...]:
+    serves = matcher(gateway.selector)
+    called = {name: of for name, of in desired.types.items() if of.builtins}
+    candidates = (device for device in desired.devices.values() if device.type in called)
+    return tuple((device.name, called[device.type]) for device in candidates if serves(device))
 
 
 def capabilities_of(node: PlannedNode) -> list[Capability]:
     """Return the operations that a node offers, once it runs this commit."""
     of_buckets = [each for bucket in node.buckets for each in bucket_capabilities(node.name, bucket).values()]
     of_functions = [function_capability(each, node.name) for each in node.functions]
+    of_devices = [builtin_capability(each, name, node.name) for name, of in node.devices for each in of.builtins]
     of_fleet = [change_capability(node.name)] if node.proposes_changes else []
-    return [inspect_capability(node.name), *of_fleet, *of_buckets, *of_functions]
+    return [inspect_capability(node.name), *of_fleet, *of_buckets, *of_functions, *of_devices]
 
 
 def listed_nodes(found: Sequence[PlannedNode]) -> RenderableType:
@@ -96,6 +116,20 @@ def shown_node(node: PlannedNode) -> Iterator[RenderableType]:
             keeps = f"{keep.items:,} items, {keep.bytes:,} bytes, {keep.age_s // 3600:,} h"
             table.add_row(bucket.name, Text(item_text(bucket.descriptor)), keeps)
         yield table
+    yield from _shown_builtins(node)
+
+
+def _shown_builtins(node: PlannedNode) -> Iterator[RenderableType]:
+    """Show what all devices of a type have, in one line."""
+    types = {of.name: of for _, of in node.devices}
+    table = plain_table("BUILT-IN", "TYPE", "DEVICES", "INPUTS", "OUTPUTS")
+    for of in types.values():
+        count = sum(each.name == of.name for _, each in node.devices)
+        for each in of.builtins:
+            inputs, outputs = Text(descriptor_text(each.inputs)), Text(descriptor_text(each.outputs))
+            table.add_row(f"{each.operation}.…", of.name, str(count), inputs, outputs)
+    if types:
+        yield from (Text(), table)
 
 
 def node_as_dict(node: PlannedNode) -> dict[str, Any]:
@@ -116,5 +150,10 @@ def node_as_dict(node: PlannedNode) -> dict[str, Any]:
                 "keep": {"age": bucket.keep.age_s, "bytes": bucket.keep.bytes, "items": bucket.keep.items},
             }
             for bucket in node.buckets
+        ],
+        "builtins": [
+            {"operation": device_operation(each, name), "device": name, "type": of.name}
+            for name, of in node.devices
+            for each in of.builtins
         ],
     }

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+from reconciler.bus.device_operations import builtin_capability
 from reconciler.bus.node import Invocation, OfferedOperation
 from reconciler.devices.conversation import BuiltinRan, Lost, Rejected
 from reconciler.devices.error_codes import describe_refusal, describe_returned
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.operation_messages import OCTETS_MAX
 from reconciler.engine.device_sessions import SessionKeeper
-from reconciler.model import Builtin, DeviceId, device_operation
+from reconciler.model import Builtin, DeviceId
 from reconciler.operations.codes import AnswerCode, OperationFailed
-from reconciler.operations.descriptors import DataDescriptor
-from reconciler.operations.resolution import DEVICE, Capability, NodeLoad
+from reconciler.operations.resolution import NodeLoad
 
 WAITING_MAX = 16  # calls of one device (docs/specs/operations.md section 8)
 ATTEMPTS = 2
@@ -25,7 +25,7 @@ ATTEMPTS = 2
 
 @dataclass(slots=True)
 class CallTally:
-    """How calls of devices ended."""
+    """How calls or requests ended."""
 
     done: int = 0
     failed: int = 0
@@ -115,15 +115,3 @@ class CalledDevice:
             case unexpected:
                 assert_never(unexpected)
         raise OperationFailed(AnswerCode.FUNCTION_FAILED, f"{self.device}: {why}")
-
-
-def builtin_capability(builtin: Builtin, device: DeviceId, node: str) -> Capability:
-    """Return how a built-in of a device is listed."""
-    return Capability(
-        device_operation(builtin, device),
-        node,
-        DataDescriptor(builtin.inputs, builtin.task),
-        DataDescriptor(builtin.outputs, builtin.task),
-        f"{DEVICE}{device}",
-        builtin.idempotent,
-    )

@@ -16,6 +16,7 @@ from reconciler.devices.conversation import Rejected, Requested
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.operation_messages import OCTETS_MAX, TAKEN, DeviceRequest, is_genuine, reply_to_request
 from reconciler.engine.device_sessions import SessionKeeper
+from reconciler.engine.node.called_device import CallTally
 from reconciler.engine.task_cancellation import cancel_and_wait
 from reconciler.model import DeviceId, RequestedOperation
 from reconciler.operations.codes import AnswerCode
@@ -62,19 +63,11 @@ class RequestingDevice:
     tried_s: float = field(default=float("-inf"))  # when a session was last opened for it
 
 
-@dataclass(slots=True)
-class RequestTally:
-    """How requests of devices ended."""
-
-    done: int = 0
-    failed: int = 0
-
-
 class DeviceRequests:
     """Serves the requests of all devices of this gateway. For the event loop's thread only."""
 
     def __init__(self, ports: RequestPorts) -> None:
-        self.tally = RequestTally()
+        self.tally = CallTally()
         self.devices: Mapping[DeviceId, RequestingDevice] = {}
         self._ports = ports
         self._tasks: set[asyncio.Task[None]] = set()

@@ -178,7 +178,7 @@ class NodeStation:
         self._links.serve_requests(self.server.received, self._others.received)
 
     def _answer(self, asker: str, payload: bytes) -> None:
-        """Send a message to whoever asked."""
+        """Send a message to the client, gateway or device that asked."""
         if asker.startswith(PREFIX):
             self.devices.requests.answered(asker, payload)
         else:

@@ -70,7 +70,7 @@ class LineLinks:
 
 
 class LosingStation(AgentStation):
-    """An agent whose answers get lost, or that loses power after it has answered, when it is told so."""
+    """An agent whose answers get lost, or that loses power after it has answered, as a test wants."""
 
     lose_answers = 0
     restart = False
