@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The device agent: the Linux port and the boards, with their sizes held to firmware/budget.json.
-FIRMWARE_PRESETS := host mps2-an386 riscv32-virt nrf51-microbit nrf52840 stm32l4 rp2040
+FIRMWARE_PRESETS := host mps2-an386 riscv32-virt nrf51-microbit nrf52840 stm32l4 rp2040 esp32c3
 
 .PHONY: firmware firmware-host firmware-clean board-images
 firmware: setup ## build the device agent for all ports; print code, RAM and stack of the boards
@@ -14,7 +14,7 @@ firmware: setup ## build the device agent for all ports; print code, RAM and sta
 	@$(PY) -m firmware.library.example
 	@$(PY) -m firmware.tools.size_report
 
-board-images: firmware ## write board-check and the firmware of each board as Intel HEX, and UF2 where the chip takes it, into firmware/build/images
+board-images: firmware ## write board-check and the firmware of each board as Intel HEX, and as the chip's own tools want it, into firmware/build/images
 	@$(PY) -m firmware.tools.board_images
 
 firmware-host: setup ## build the device agent for Linux: library and virtual devices

@@ -35,6 +35,10 @@ class ChipDevice:
         """Return the next message of the device, or None when none comes in time."""
         return self._run(ANSWER_US)
 
+    def now_s(self) -> float:
+        """Return the time of the chip."""
+        return self.core.chip.now_us / 1e6
+
     def let_pass(self, seconds: float) -> None:
         """Let the device work on its own for a while."""
         self._run(round(seconds * 1e6))

@@ -14,8 +14,13 @@ from firmware.chips.build import build, driver_bugs, mutant
 from firmware.chips.campaign import Board, Campaign, Cut, UpdateFailedError
 from firmware.powercut.driver import FIRMWARE, Bug
 
-PROVISIONED: Final = {"nrf52840": 0x40000, "rp2040": 0x10040000, "stm32l4": 0x08040000}
-_DRIVERS: Final = {"nrf52840": "nrf5", "rp2040": "rp2040", "stm32l4": "stm32l4"}  # folders in firmware/ports
+PROVISIONED: Final = {"esp32c3": 0x3C040000, "nrf52840": 0x40000, "rp2040": 0x10040000, "stm32l4": 0x08040000}
+_DRIVERS: Final = {
+    "esp32c3": "esp32c3",
+    "nrf52840": "nrf5",
+    "rp2040": "rp2040",
+    "stm32l4": "stm32l4",
+}  # folders in firmware/ports
 _FOLDER: Final = FIRMWARE / "build" / "chips"
 _HUNTING_STEP: Final = 31
 

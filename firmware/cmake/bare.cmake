@@ -13,12 +13,14 @@ endif()
 file(GLOB BARE_SOURCES CONFIGURE_DEPENDS ports/bare/*.c ports/shared/*.c ports/${TF_PORT}/*.[cS])
 list(APPEND BARE_SOURCES ${DRIVERS} ${CORE_SUPPORT})
 
+# Functions that write flash run from RAM, beside data: that such a segment is writable and executable is no mistake here.
+set(LINKER_WARNINGS -Wl,--fatal-warnings -Wl,--no-warn-rwx-segments)
 function(add_firmware target name)
   add_executable(${target} ${ARGN})
   set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name} SUFFIX .elf)
   target_include_directories(${target} PRIVATE ${BARE} ${CORE_FOLDER} ${PORT} ${DRIVERS_FOLDER} ports/shared include)
   target_link_options(${target} PRIVATE
-    -nostdlib -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map=${CMAKE_BINARY_DIR}/${name}.map
+    -nostdlib -Wl,--gc-sections ${LINKER_WARNINGS} -Wl,-Map=${CMAKE_BINARY_DIR}/${name}.map
     -L${BARE} -T ${PORT}/${TF_PORT}.ld)
   set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS ${BARE}/sections.ld ${PORT}/${TF_PORT}.ld)
 endfunction()

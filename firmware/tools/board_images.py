@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write board-check and the firmware of each board as Intel HEX, for programmers that do not take ELF files.
 
-A chip whose boot ROM takes UF2 gets that as well.
+A chip whose boot ROM takes UF2 gets that as well; one that esptool writes, the bytes from the start of its flash.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from reconciler.devices.initial_flash_content import FlashPiece
 
 IMAGES: Final = ("board-check", "tinyfleet")
 UF2_PORTS: Final = {"rp2040": "rp2040"}  # port → family
+FLASH_IMAGE_PORTS: Final = frozenset({"esp32c3"})
 
 
 def write_images(built: Path, port: str, into: Path) -> list[Path]:
@@ -29,6 +30,8 @@ def write_images(built: Path, port: str, into: Path) -> list[Path]:
         files = {"hex": intel_hex(pieces, 0)}
         if (family := UF2_PORTS.get(port)) is not None:
             files["uf2"] = uf2([_joined(pieces)], 0, family)
+        if port in FLASH_IMAGE_PORTS:
+            files["bin"] = _joined(pieces).data
         for kind, contents in files.items():
             file = into / f"{port}-{name}.{kind}"
             file.write_bytes(contents)

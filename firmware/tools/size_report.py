@@ -58,6 +58,8 @@ TARGETS = (
     ),
     Target("nrf52", "nrf52840", "arm-none-eabi-", ("uart_receive_handler", "timer_handler", "fault_handler"), 36),
     Target("rp2040", "rp2040", "arm-none-eabi-", ("uart_receive_handler", "timer_handler", "fault_handler"), 36),
+    # its traps only reset it, from wherever they come
+    Target("c3", "esp32c3", "riscv64-unknown-elf-", ("trap_handler",), 0),
     Target("rv32", "riscv32-virt", "riscv64-unknown-elf-", ("trap_handler",), 0),
 )
 

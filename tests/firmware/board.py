@@ -106,7 +106,16 @@ RP2040 = Machine(
     library="rp2040py",
     is_model=True,
 )
-MACHINES = (MPS2_AN386, RISCV32_VIRT, NRF51_MICROBIT, STM32L4, NRF52840, RP2040)
+ESP32C3 = Machine(
+    name="esp32c3",
+    emulator=(sys.executable, "-m", "firmware.chips", "esp32c3", "{elf}", "{flash}", "--flash-address", "0x3C040000"),
+    flash_file_bytes=0xC0000,
+    binutils="riscv64-unknown-elf-",
+    stack_budget="stack_c3",
+    flash_address=0x3C040000,
+    is_model=True,
+)
+MACHINES = (MPS2_AN386, RISCV32_VIRT, NRF51_MICROBIT, STM32L4, NRF52840, RP2040, ESP32C3)
 
 
 def write_flash_file(machine: Machine, path: Path, contents: dict[int, bytes]) -> None:

@@ -7,7 +7,8 @@ import hashlib
 import random
 import select
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from reconciler.devices.conversation import Answered, Conversation, ConversationStep, Inquiry, Outcome
 from reconciler.devices.errors import Malformed
@@ -37,6 +38,14 @@ class Device(Protocol):
 
     def let_pass(self, seconds: float) -> None:
         """Let the device work on its own for a while."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A device whose time is virtual; of others, it is that of this machine."""
+
+    def now_s(self) -> float:
+        """Return its time."""
 
 
 class LineEnd(Protocol):
@@ -88,7 +97,8 @@ def question(device: Device, asked: Question) -> Answer | None:
 
 def hold(conversation: Conversation, device: Device, *, limit: int = 2000) -> Outcome:
     """Run a conversation to its end."""
-    began = time.monotonic()
+    now_s = device.now_s if isinstance(device, Timed) else time.monotonic
+    began = now_s()
     step = conversation.begin(0.0)
     for _ in range(limit):
         if conversation.outcome is not None:
@@ -98,22 +108,24 @@ def hold(conversation: Conversation, device: Device, *, limit: int = 2000) -> Ou
             for block in turn.blocks:
                 device.say(encode(block))
         if turn is not None and turn.question is not None:
-            step = put(conversation, turn.question, device, began)
+            step = put(conversation, turn.question, device, lambda: now_s() - began)
         else:
             device.let_pass(step.wake_after_s or 0.0)
-            step = conversation.woken(time.monotonic() - began)
+            step = conversation.woken(now_s() - began)
     raise AssertionError(f"no end after {limit} steps")
 
 
-def put(conversation: Conversation, asked: Question, device: Device, began: float) -> ConversationStep:
+def put(
+    conversation: Conversation, asked: Question, device: Device, elapsed_s: Callable[[], float]
+) -> ConversationStep:
     """Ask a question, and skip messages that do not answer it, such as unsolicited reports."""
     data = device.ask(encode(asked))
     while data is not None:
-        step = heard(conversation, data, time.monotonic() - began)
+        step = heard(conversation, data, elapsed_s())
         if step is not None:
             return step
         data = device.hear()
-    return conversation.silent(time.monotonic() - began)
+    return conversation.silent(elapsed_s())
 
 
 def heard(conversation: Conversation, data: bytes, now_s: float) -> ConversationStep | None:

@@ -108,6 +108,7 @@ class UartLine:
 
 def test_images_have_what_the_elf_files_have(board_elf: Path, machine: Machine, tmp_path: Path) -> None:
     files = write_images(board_elf.parent, machine.name, tmp_path)
+    raw = [file.read_bytes() for file in files if file.suffix == ".bin"]
     files = [file for file in files if file.suffix == ".hex"]
     assert [file.name for file in files] == [f"{machine.name}-{name}.hex" for name in ("board-check", "tinyfleet")]
     for file, elf in zip(files, (board_elf.with_name("board-check.elf"), board_elf), strict=True):
@@ -115,6 +116,8 @@ def test_images_have_what_the_elf_files_have(board_elf: Path, machine: Machine, 
         assert {
             at: image.tobinstr(start=at, size=len(data)) for at, data in read_segments(elf).items()
         } == read_segments(elf)
+        begin = image.minaddr()
+        assert raw == [] or raw.pop(0) == image.tobinstr(start=begin)
 
 
 def test_no_byte_is_lost_in_a_burst(board: Board) -> None:

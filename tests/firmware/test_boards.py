@@ -37,6 +37,7 @@ SLOT_BYTES = {
     "nrf51-microbit": 0x10000,
     "stm32l4": 0x40000,
     "nrf52840": 0x40000,
+    "esp32c3": 0x40000,
 }
 MakeBoard = Callable[[bytes], Board]
 BUDGET = Path(__file__).resolve().parents[2] / "firmware" / "budget.json"
