@@ -33,6 +33,7 @@ from reconciler.model import (
     ModelRef,
     Objective,
     ObjectiveMetric,
+    Persistence,
     SearchSpace,
     Training,
     TrainingData,
@@ -57,7 +58,7 @@ TRAINING = Training(
             features=FeatureChoice(tuple(FeatureOf(name) for name in CHOICES), (3,)),
         ),
     ),
-    data=TrainingData(last_s=31_536_000),
+    data=TrainingData(last_s=31_536_000, persistence=Persistence(3, 1800)),
     trials=24,
     objective=Objective(ObjectiveMetric.FALSE_ALARMS_PER_1000, detection=90),
 )

@@ -20,6 +20,8 @@ _OF_NETWORKS = ("source", "decide", "epochs", "batch_size", "learning_rate")
 def run_digest(training: Training, snapshot_sha256: str) -> str:
     """Return the digest of all that the models of a run depend on."""
     fields = {name: value for name, value in asdict(training).items() if name not in _NOT_OF_THE_MODELS}
+    if training.data.persistence is None:
+        del fields["data"]["persistence"]  # it keeps the digest from before there was one
     fields["try_"] = [_space(each) for each in fields["try_"]]
     text = json.dumps({"snapshot": snapshot_sha256, "training": fields}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
 from reconciler.contest.evaluated_sample import EvaluatedSample
-from reconciler.model import DeviceId, TrainingData, TruthSource, UndecidedUse, WindowLabel
+from reconciler.model import DeviceId, Persistence, TrainingData, TruthSource, UndecidedUse, WindowLabel
 
 
 class RowUse(IntEnum):
@@ -46,15 +47,18 @@ def select(rows: Iterable[KnownWindow], data: TrainingData, now: datetime) -> tu
 
     Of each kind, the newest share is held out: where a machine fails, the newest windows of all are anomalies, and
     without a normal one among them no false alarm could be counted. Windows of a kind that is not trained on serve to
-    evaluate, whenever they arrived: a model that was trained on normal windows has seen no anomaly.
+    evaluate, whenever they arrived: a model that was trained on normal windows has seen no anomaly. With a persistence,
+    an anomaly that the pool alone has seen, and that passes too soon, serves for nothing.
     """
     since = now - timedelta(seconds=data.last_s)
-    found = [
+    known = [
         (row.sample.received_at, row.number, row.sample, truth)
         for row in rows
         if row.sample.received_at >= since and (truth := _truth(row, data)) is not None
     ]
-    found.sort(key=lambda each: each[:2])
+    known.sort(key=lambda each: each[:2])
+    passing = _passing([(number, sample) for _, number, sample, truth in known if truth], data.persistence)
+    found = [each for each in known if each[1] not in passing]
     left = {label is WindowLabel.ANOMALOUS: 0 for label in data.labels}  # to train on
     for kind in left:
         of_kind = sum(truth is kind for *_, truth in found)
@@ -112,6 +116,22 @@ def shortage(counts: RowCounts, data: TrainingData) -> str:
 def is_split(row: KnownWindow, data: TrainingData) -> bool:
     """Return whether a window counts as normal because the pool does not agree that it is anomalous."""
     return row.truth is None and row.voted and data.undecided is UndecidedUse.NORMAL and TruthSource.POOL in data.by
+
+
+def _passing(anomalies: Sequence[tuple[int, EvaluatedSample]], wanted: Persistence | None) -> frozenset[int]:
+    """Return the anomalies by the pool around which there are too few of the same device. They are in order of time."""
+    if wanted is None:
+        return frozenset()
+    of_device: dict[DeviceId, list[tuple[int, EvaluatedSample]]] = defaultdict(list)
+    for number, sample in anomalies:
+        of_device[sample.device].append((number, sample))
+    within, lasting = timedelta(seconds=wanted.within_s), set[int]()
+    for mine in of_device.values():
+        for first in range(len(mine) - wanted.windows + 1):
+            together = mine[first : first + wanted.windows]
+            if together[-1][1].received_at - together[0][1].received_at <= within:
+                lasting.update(number for number, _ in together)
+    return frozenset(number for number, sample in anomalies if sample.label is None and number not in lasting)
 
 
 def _truth(row: KnownWindow, data: TrainingData) -> bool | None:

@@ -10,6 +10,7 @@ from reconciler.model import (
     Digest,
     ModelSource,
     Objective,
+    Persistence,
     SearchSpace,
     TrainingData,
     TrainingMethod,
@@ -31,8 +32,9 @@ def test_all_that_the_models_depend_on_changes_the_run() -> None:
         replace(TRAINING, data=TrainingData(holdout=31)),
         replace(TRAINING, objective=Objective(detection=91)),
         replace(TRAINING, model="tree"),
+        replace(TRAINING, data=TrainingData(persistence=Persistence(3))),
     ]
-    assert len({first, run_digest(TRAINING, "cd" * 32), *(run_digest(each, SNAPSHOT) for each in others)}) == 8
+    assert len({first, run_digest(TRAINING, "cd" * 32), *(run_digest(each, SNAPSHOT) for each in others)}) == 9
 
 
 def test_forests_keep_the_name_from_before_there_were_networks() -> None:

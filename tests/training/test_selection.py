@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from reconciler.contest.evaluated_sample import EvaluatedSample
 from reconciler.model import (
     Candidate,
+    DeviceId,
     ModelRef,
+    Persistence,
     SampleLog,
     TrainingData,
     TruthSource,
@@ -69,6 +71,23 @@ def test_windows_on_which_the_pool_does_not_agree_count_as_normal() -> None:
     assert found(TrainingData()) == {1: False, 2: False, 4: True}
     assert found(TrainingData(undecided=UndecidedUse.OMIT)) == {1: False, 4: True}
     assert found(TrainingData(by=(TruthSource.PERSON,))) == {}
+
+
+def test_anomalies_that_pass_are_left_out_unless_a_person_has_seen_them() -> None:
+    lasting = [row(number, truth=True) for number in (100, 110, 130)]
+    alone = [row(200, truth=True), row(300, label=True), row(310), row(320, truth=True)]
+    other = replace(row(115, truth=True), sample=replace(row(115).sample, device=DeviceId("pump-2")))
+    every = [*lasting, *alone, other]
+
+    def anomalies(persistence: Persistence | None) -> set[int]:
+        found = select(every, TrainingData(persistence=persistence), NOON + timedelta(hours=1))
+        assert 310 in {each.number for each in found}
+        return {each.number for each in found if each.anomalous}
+
+    assert anomalies(Persistence(3, 30)) == {100, 110, 130, 300}
+    assert anomalies(Persistence(3, 29)) == {300}
+    assert anomalies(Persistence(2, 20)) == {100, 110, 130, 300, 320}  # the label of a person is one of two
+    assert anomalies(None) == {100, 110, 115, 130, 200, 300, 320}
 
 
 def test_windows_that_nobody_has_evaluated_or_that_are_too_old_are_left_out() -> None:
