@@ -95,7 +95,7 @@ if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/runner/${TF_PORT}.c)
     add_firmware(grow-bench grow-bench runner/grow_bench.c ${COUNTED})
     set_target_properties(grow-bench PROPERTIES EXCLUDE_FROM_ALL ON)
     target_include_directories(grow-bench PRIVATE runner src)
-    target_link_libraries(grow-bench PRIVATE strict learning samples core engines third_party gcc)
+    target_link_libraries(grow-bench PRIVATE strict learning samples core feedforward_engines third_party gcc)
   endif()
 endif()
 # Otherwise its loops would be compiled into calls of the functions that they implement. LTO is off because the link step
