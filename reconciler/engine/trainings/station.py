@@ -24,10 +24,11 @@ from reconciler.compiler.training.trainer import Trainer
 from reconciler.contest.decision import ContestState
 from reconciler.engine.artifacts.build_service_adapter import Builder
 from reconciler.engine.clock import Clock
-from reconciler.engine.proposals.proposer import WantedModels, models_target, training_branch
+from reconciler.engine.proposals.proposer import WantedModels, training_branch
 from reconciler.engine.samples.contest_station import ContestStation, DecidedContest
 from reconciler.engine.trainings.gathering import GatheredWindows, gather_windows, layout_by_context
-from reconciler.engine.trainings.models_of_run import TrainedModel, best_models, closest_model, wanted_models
+from reconciler.engine.trainings.known_training import Arrived, DecidedTraining, KnownTraining, training_report
+from reconciler.engine.trainings.models_of_run import best_models, wanted_models
 from reconciler.errors import FleetError
 from reconciler.git.proposal_outcomes import (
     AlreadyInForce,
@@ -40,9 +41,8 @@ from reconciler.git.proposal_outcomes import (
 )
 from reconciler.knowledge.writer import KnowledgeWriter
 from reconciler.model import ContestId, Desired, GatewayId, Training, TrainingId, TrainingPlace
-from reconciler.report.training_figures import TrainingFigures
 from reconciler.report.training_status import TrainingReport
-from reconciler.training.decision import RunResult, TrainingDecision, TrainingFacts, TrainingState, decide
+from reconciler.training.decision import RunResult, TrainingFacts, TrainingState, decide
 from reconciler.training.identity import run_digest
 from reconciler.training.objective import exposure_of
 from reconciler.training.selection import count, shortage
@@ -51,7 +51,6 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 300.0  # after a run that this gateway could not do
 SHORT_SHARE = 10  # a tenth of the wanted windows must arrive, or be decided, before a shortage is looked at again
-_Arrived = tuple[int, int]  # new windows, and those that the pool has decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +66,6 @@ class TrainingPorts:
     cluster: Callable[[], AbstractContextManager[Executor]] | None = None  # for `where: cluster`
 
 
-@dataclass(slots=True)
-class _Own:
-    """What is known of one training between passes. The record and the models are those of its folder."""
-
-    folder: RunFolder
-    record: RunRecord | None
-    models: tuple[TrainedModel, ...] = ()
-    closest: TrainedModel | None = None
-    done: int = 0  # trials of the last run
-    failed: int = 0
-    task: asyncio.Task[None] | None = None
-    trainer: Trainer | None = None
-    retry_at_s: float = 0.0  # of the steady clock
-    tools_missing: str = ""
-    short: str = ""
-    short_at: _Arrived = (0, 0)  # what had arrived when it was found
-    short_until_s: float = 0.0  # of the steady clock
-    proposed: bool = False
-    not_pushed: str = ""
-    counted: tuple[int, int, int] = (-1, -1, 0)  # from a sample to the newest: how many
-
-
 @dataclass(frozen=True, slots=True)
 class _Start:
     """What a run begins or continues with."""
@@ -99,15 +76,6 @@ class _Start:
     knowledge: KnowledgeWriter
 
 
-@dataclass(frozen=True, slots=True)
-class DecidedTraining:
-    """A training, and what was decided in this pass."""
-
-    training: Training
-    facts: TrainingFacts
-    decision: TrainingDecision
-
-
 class TrainingStation:
     """The trainings whose contests this gateway evaluates. For the event loop's thread."""
 
@@ -115,7 +83,7 @@ class TrainingStation:
         self.decided: tuple[DecidedTraining, ...] = ()
         self._ports = ports
         self._wake = wake
-        self._own: dict[TrainingId, _Own] = {}
+        self._own: dict[TrainingId, KnownTraining] = {}
         self._in_git: frozenset[TrainingId] = frozenset()
 
     @property
@@ -162,7 +130,7 @@ class TrainingStation:
         declined = set()
         for name, outcome in outcomes.items():
             own = self._own.get(name)
-            if own is None or not _is_about(outcome, own):
+            if own is None or not own.is_meant(outcome):
                 if isinstance(outcome, DeclinedProposal):
                     declined.add(name)  # it is recorded, of an earlier run, or of a training that is gone
                 continue
@@ -171,9 +139,9 @@ class TrainingStation:
                 case Proposed():
                     own.proposed = True
                 case AlreadyInForce() | MergedProposal():
-                    self._save(own, RunResult.MERGED)
+                    own.save(RunResult.MERGED)
                 case DeclinedProposal():
-                    self._save(own, RunResult.DECLINED)
+                    own.save(RunResult.DECLINED)
                     declined.add(name)
                 case TakenOver():
                     own.not_pushed = "someone else has committed to the branch"
@@ -192,7 +160,7 @@ class TrainingStation:
 
     def reports(self) -> tuple[TrainingReport, ...]:
         """Return what the status says of each training."""
-        return tuple(self._report(each) for each in self.decided)
+        return tuple(training_report(self._ports.name, each, self._own[each.training.name]) for each in self.decided)
 
     def next_change_at(self) -> datetime | None:
         """Return when time alone may change a decision."""
@@ -214,15 +182,15 @@ class TrainingStation:
 
     # ------------------------------------------------------------ one training
 
-    def _known(self, training: Training) -> _Own:
+    def _known(self, training: Training) -> KnownTraining:
         own = self._own.get(training.name)
         if own is None:
             folder = RunFolder(self._ports.state_dir, training.name)
-            own = self._own[training.name] = _Own(folder, folder.record())
+            own = self._own[training.name] = KnownTraining(folder, folder.record())
             if own.record is not None and own.record.result is not RunResult.RUNNING:
-                self._read_models(training, own, own.record)
+                own.read_models(training, own.record)
             else:
-                _count(own, own.folder.outcomes().values())
+                own.count(own.folder.outcomes().values())
         return own
 
     def _drop(self, name: TrainingId) -> None:
@@ -231,7 +199,7 @@ class TrainingStation:
             own.trainer.cancelled.set()
 
     def _facts(
-        self, training: Training, own: _Own, contest: DecidedContest, knowledge: KnowledgeWriter
+        self, training: Training, own: KnownTraining, contest: DecidedContest, knowledge: KnowledgeWriter
     ) -> TrainingFacts:
         record = own.record
         new = self._new_windows(own, training.contest, knowledge)
@@ -251,24 +219,24 @@ class TrainingStation:
             short,
         )
 
-    def _is_still_short(self, training: Training, own: _Own, arrived: _Arrived) -> bool:
+    def _is_still_short(self, training: Training, own: KnownTraining, arrived: Arrived) -> bool:
         """Return whether it is too early to look at a shortage again. Votes and labels can end one, too."""
         step = max(1, training.when.new_windows // SHORT_SHARE)
         more = max(abs(now - before) for now, before in zip(arrived, own.short_at, strict=True))
         return more < step and self._ports.clock.steady_s() < own.short_until_s
 
-    def _new_windows(self, own: _Own, contest: ContestId, knowledge: KnowledgeWriter) -> int:
+    def _new_windows(self, own: KnownTraining, contest: ContestId, knowledge: KnowledgeWriter) -> int:
         since = own.record.last_sample if own.record is not None else 0
         newest = knowledge.last_sample(contest)
         if own.counted[:2] != (since, newest):
             own.counted = (since, newest, knowledge.count_after(contest, since))
         return own.counted[2]
 
-    def _ensure_running(self, start: _Start, own: _Own) -> None:
+    def _ensure_running(self, start: _Start, own: KnownTraining) -> None:
         if own.task is None and self._ports.clock.steady_s() >= own.retry_at_s:
             own.task = asyncio.create_task(self._run(start, own), name=f"train {start.training.name}")
 
-    async def _run(self, start: _Start, own: _Own) -> None:
+    async def _run(self, start: _Start, own: KnownTraining) -> None:
         training = start.training
         own.retry_at_s, own.tools_missing = self._ports.clock.steady_s() + RETRY_S, ""
         try:
@@ -292,7 +260,7 @@ class TrainingStation:
             own.task = own.trainer = None
         self._wake()
 
-    def _begun(self, start: _Start, own: _Own) -> tuple[RunRecord, bytes] | None:
+    def _begun(self, start: _Start, own: KnownTraining) -> tuple[RunRecord, bytes] | None:
         """Return the run that is in progress, or begin one. None: there are too few windows. In a thread."""
         training, contest = start.training, start.contest
         record = own.folder.record()
@@ -315,7 +283,7 @@ class TrainingStation:
         return self._begin(training, own, gathered, now)
 
     def _begin(
-        self, training: Training, own: _Own, gathered: GatheredWindows, now: datetime
+        self, training: Training, own: KnownTraining, gathered: GatheredWindows, now: datetime
     ) -> tuple[RunRecord, bytes]:
         snapshot = gathered.snapshot()
         record = RunRecord(
@@ -335,10 +303,10 @@ class TrainingStation:
         return record, snapshot.encoded
 
     async def _trials(
-        self, training: Training, own: _Own, record: RunRecord, snapshot: bytes, files: Mapping[str, bytes]
+        self, training: Training, own: KnownTraining, record: RunRecord, snapshot: bytes, files: Mapping[str, bytes]
     ) -> None:
         own.record, own.models, own.proposed = record, (), False
-        _count(own, (await asyncio.to_thread(own.folder.outcomes)).values())
+        own.count((await asyncio.to_thread(own.folder.outcomes)).values())
         loop = asyncio.get_running_loop()
 
         def note(outcome: TrialOutcome) -> None:  # in the thread of the trials
@@ -362,7 +330,7 @@ class TrainingStation:
         with self._executor(training) as executor:
             return trainer.run(snapshot, note, executor)
 
-    def _note(self, training: Training, own: _Own, outcome: TrialOutcome) -> None:
+    def _note(self, training: Training, own: KnownTraining, outcome: TrialOutcome) -> None:
         """Count a trial that has ended, and have the next pass show it."""
         own.done += 1
         own.failed += outcome.score is None
@@ -377,7 +345,7 @@ class TrainingStation:
             raise ToolsMissing("`where: cluster` needs the section [cluster] in the configuration of this gateway")
         return self._ports.cluster()
 
-    def _end(self, training: Training, own: _Own, record: RunRecord) -> None:
+    def _end(self, training: Training, own: KnownTraining, record: RunRecord) -> None:
         """Record what a run came to. In a thread.
 
         If its windows were deleted meanwhile, what was trained on them is deleted too, and the run begins again.
@@ -394,68 +362,8 @@ class TrainingStation:
         ended = replace(record, result=result, why=errors[0] if result is RunResult.FAILED else "")
         own.folder.end(ended, frozenset(each.outcome.trial.number for each in models))
         own.record = ended
-        self._read_models(training, own, ended)
+        own.read_models(training, ended)
         log.info("training %s ended: %s, %s", training.name, result, ", ".join(str(each.ref) for each in models) or "-")
-
-    def _read_models(self, training: Training, own: _Own, record: RunRecord) -> None:
-        outcomes = own.folder.outcomes(ended=True)
-        kept = [each for each in outcomes.values() if each.pack]
-        own.models = best_models(training, record, kept)
-        own.closest = closest_model(training, record, outcomes.values())
-        _count(own, outcomes.values())
-
-    def _save(self, own: _Own, result: RunResult) -> None:
-        if own.record is not None:
-            own.record = replace(own.record, result=result)
-            own.folder.save(own.record)
-
-    # ------------------------------------------------------------ the status
-
-    def _report(self, decided: DecidedTraining) -> TrainingReport:
-        training, facts = decided.training, decided.facts
-        own = self._own[training.name]
-        record = own.record
-        running = facts.result is RunResult.RUNNING
-        state = TrainingState.RUNNING if own.task is not None and running else decided.decision.state
-        shown = own.models or ((own.closest,) if own.closest is not None else ())
-        figures = TrainingFigures(
-            training.name,
-            training.contest,
-            training.model,
-            training.objective.metric.value,
-            state.value,
-            facts.result.value,
-            record.began_at if record is not None else None,
-            decided.decision.until,
-            own.done,
-            record.trials if record is not None else training.trials,
-            own.failed,
-            facts.new_windows,
-            training.when.new_windows,
-            record.counts if record is not None else None,
-            () if running else tuple(each.figures for each in shown),
-        )
-        return TrainingReport(
-            figures,
-            training.propose,
-            f"propose/{self._ports.name}/{training_branch(training.name)}",
-            own.not_pushed,
-            facts.short,
-            record.why if record is not None else "",
-            own.tools_missing,
-        )
-
-
-def _count(own: _Own, outcomes: Collection[TrialOutcome]) -> None:
-    own.done, own.failed = len(outcomes), sum(each.score is None for each in outcomes)
-
-
-def _is_about(outcome: ProposalOutcome, own: _Own) -> bool:
-    """Return whether an outcome is about what the last run proposes, and not about an earlier one."""
-    if own.record is None or own.record.result is not RunResult.KEPT:
-        return False
-    target = models_target(each.ref for each in own.models)
-    return not isinstance(outcome, Proposed | MergedProposal | DeclinedProposal) or outcome.target == target
 
 
 def _document_digest(training: Training) -> str:
