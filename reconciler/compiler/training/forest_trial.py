@@ -60,7 +60,7 @@ class ForestTrials:
         """Train and evaluate one model."""
         settings, holdout = trial.made_of, self._holdout
         if not isinstance(settings, ForestSettings):
-            raise TypeError("a network is no forest")
+            raise TypeError("this trial trains a network")
         extractor = self._extractor(settings)
         raw = self._raw(extractor)
         train = TrainSpec(trial.method.value, settings.trees, settings.samples, trial.seed, settings.max_depth)

@@ -65,7 +65,7 @@ class NetworkTrials:
         """Train and evaluate one model."""
         settings, trained = trial.made_of, self._holdout.trained
         if not isinstance(settings, NetworkSettings):
-            raise TypeError("a forest is no network")
+            raise TypeError("this trial trains a forest")
         network = train_keras(
             NetworkFile(settings.name, self._files[settings.sha256]),
             settings.decide,
@@ -95,7 +95,9 @@ class NetworkTrials:
     def _check_input(self, pack: bytes) -> None:
         sections = disassemble(pack).sections
         if SectionId.STATE in sections:
-            raise BuildFailed("the network has state, and windows of devices are no sequence: train it elsewhere")
+            raise BuildFailed(
+                "the network has state, and windows of devices do not follow each other: train it elsewhere"
+            )
         (source, *_), layout = decode_io(sections[SectionId.IO])[0], self._layout
         if source.zero_point != layout.zero_point or abs(source.scale / layout.scale - 1) > _SAME_SCALE:
             raise BuildFailed(

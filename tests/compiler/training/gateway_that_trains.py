@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a training until somebody kills it: `python -m tests.compiler.training.gateway_that_trains FOLDER`."""
+"""Runs a training until someone kills it: `python -m tests.compiler.training.gateway_that_trains FOLDER`."""
 
 from __future__ import annotations
 
