@@ -101,7 +101,7 @@ def conversation(inputs: Sequence[bytes], outputs: Sequence[bytes]) -> tuple[int
     """Have the gateway run a stage, with the answers of a device; return the bytes of tensors and those of messages."""
     expected = b"".join(outputs)
     key = SessionKey(bytes(32), b"bench")
-    run = StageRun(DeviceId("board"), DeviceSession(1, key), inputs, len(expected))
+    run = StageRun(DeviceId("board"), DeviceSession(1, key), inputs, tuple(map(len, outputs)))
     step: ConversationStep | None = run.begin(0.0)
     moved = sent = 0
     while step is not None and step.turn is not None:

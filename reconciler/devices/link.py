@@ -41,11 +41,12 @@ class Turn:
     question: Question | None = None
     block_gap_s: float = 0.0  # the pause that the device needs between two blocks
     answer_s: float = 0.0  # the time that the device needs to answer, in addition to the link's own delay
+    before: tuple[FetchStage, ...] = ()  # questions before it, behind a broker alone; nobody waits for their answers
 
     @property
     def messages(self) -> tuple[Order, ...]:
         """All messages of the turn, in order."""
-        return (*self.blocks, self.question) if self.question else self.blocks
+        return (*self.blocks, *self.before, self.question) if self.question else self.blocks
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ ReportBody = TypeVar("ReportBody", DeviceReport, CapabilitiesBody, Summary, Para
 OpenSignedOf = Callable[[DeviceId, bytes, bytes], bytes]  # (device, COSE object, nonce) to body; raises Refused
 AnswerSecondsOf = Callable[[DeviceId], float | None]  # how long a device may take to an answer; None: not known yet
 UNSOLICITED_MAX = 20_000  # then the oldest are dropped: a device may flood, the daemon must not grow
+STAGE_PIECES_AHEAD = 16  # of the outputs of a stage, asked for at once behind a broker
 ASK_AGAIN_S = 1.0  # after an answer that was of no use
 
 
@@ -172,10 +173,11 @@ class LinkSession:
         return outcome if isinstance(outcome, SessionOpened | Rejected | Lost) else Lost("it did not open a session")
 
     async def run_stage(
-        self, device: DeviceId, session: DeviceSession, inputs: Sequence[bytes], output_bytes: int
+        self, device: DeviceId, session: DeviceSession, inputs: Sequence[bytes], output_bytes: Sequence[int]
     ) -> StageRan | Rejected | Lost:
         """Have a device run its stage on one input."""
-        run = StageRun(device, session, inputs, output_bytes, self._patience_with(device))
+        ahead = STAGE_PIECES_AHEAD if self.link.answers_may_repeat else 1  # on a line, each answer needs the wire
+        run = StageRun(device, session, inputs, output_bytes, self._patience_with(device), ahead=ahead)
         outcome = await self._converse(run)
         return outcome if isinstance(outcome, StageRan | Rejected | Lost) else Lost("it did not send its outputs")
 

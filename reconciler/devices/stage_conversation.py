@@ -7,7 +7,8 @@ verified.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from reconciler.devices.conversation import (
     DEFAULT_RETRY,
@@ -59,24 +60,31 @@ class SessionOpeningConversation(OneQuestion):
 class StageRun(OneQuestion):
     """Runs the stage on one input: feeds it in a burst, then fetches the outputs.
 
-    A state in answer to the question says how much of the input has arrived; the rest is sent again, to the byte.
+    A state in answer to the question says how much of the input has arrived; the rest is sent again, to the byte. Once
+    there are outputs, up to `ahead` pieces of them are asked for without waiting for each.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one input, and how it is run
         self,
         device: DeviceId,
         session: DeviceSession,
         inputs: Sequence[bytes],
-        output_bytes: int,
+        output_bytes: Sequence[int],
         retry: RetryPolicy = DEFAULT_RETRY,
+        *,
+        ahead: int = 1,
     ) -> None:
         self._session = session
         self._seq = session.next_seq()
         self._pieces = tuple(_pieces(inputs, session.piece_bytes))
-        self._wanted = output_bytes
+        self._sizes = tuple(output_bytes)
+        self._wanted = sum(output_bytes)
+        self._longest = 0  # piece that the device sent: its buffer may be smaller than a piece
+        self._ahead = ahead
+        self._asked = 0  # the offset of the last piece that is asked for
         self._outputs = bytearray()
         self._resends = 0
-        super().__init__(device, self._fetch(), retry)
+        super().__init__(device, self._fetch(0), retry)
 
     def begin(self, now_s: float) -> ConversationStep:
         """Feed the input."""
@@ -88,12 +96,7 @@ class StageRun(OneQuestion):
         del now_s
         match answer:
             case StageOutput() if self._is_next(answer):
-                self._outputs += answer.data
-                self._silences = 0
-                if len(self._outputs) >= self._wanted:
-                    return self._end(StageRan(bytes(self._outputs)))
-                self._question = self._fetch()
-                return self._ask()
+                return self._take(answer.data)
             case StageState(seq=seq, filled=filled) if self._session.is_genuine(answer) and seq <= self._seq:
                 self._resends += 1
                 if self._resends > RESENDS_MAX:
@@ -104,22 +107,57 @@ class StageRun(OneQuestion):
             case _:
                 return None
 
+    def _take(self, data: bytes) -> ConversationStep:
+        """Add a piece to the outputs, and wait for the next one or ask for it."""
+        self._outputs += data
+        self._longest = max(self._longest, len(data))
+        self._silences = 0
+        if len(self._outputs) >= self._wanted:
+            return self._end(StageRan(bytes(self._outputs)))
+        if len(self._outputs) <= self._asked:
+            return ConversationStep(wake_after_s=self._patience.answer_after(self._silences))
+        return self._fetch_ahead()
+
     def _is_next(self, answer: StageOutput) -> bool:
         fits = len(self._outputs) + len(answer.data) <= self._wanted
         place = (answer.seq, answer.offset) == (self._seq, len(self._outputs))
         return fits and place and self._session.key.is_tag(answer.tag, OUT_TYPE, answer.seq, answer.offset, answer.data)
 
-    def _fetch(self) -> FetchStage:
-        return FetchStage(self._seq, len(self._outputs), self._session.piece_bytes)
+    def silent(self, now_s: float) -> ConversationStep:
+        """Ask again for the next piece alone."""
+        self._question = self._fetch(len(self._outputs))
+        return super().silent(now_s)
+
+    def _fetch(self, offset: int) -> FetchStage:
+        self._asked = offset
+        return FetchStage(self._seq, offset, self._session.piece_bytes)
+
+    def _fetch_ahead(self) -> ConversationStep:
+        """Ask for the next pieces; the last question is the one that is asked again if nothing comes."""
+        here = len(self._outputs)
+        further = (offset for offset in _offsets(self._sizes, self._longest) if offset > here)
+        wanted = [here, *islice(further, self._ahead - 1)]
+        *before, self._question = map(self._fetch, wanted)
+        answer_s = self._patience.answer_after(self._silences)
+        return ConversationStep(Turn(question=self._question, before=tuple(before), answer_s=answer_s))
 
     def _feed(self, start: int) -> ConversationStep:
         """Send the input from a byte on, in the pieces that it was cut into."""
+        self._question = self._fetch(len(self._outputs))
         feeds = tuple(
             FeedStage(self._seq, offset, data, self._session.key.tag(FEED_TYPE, self._seq, offset, data))
             for offset, data in self._pieces
             if offset >= start
         )
         return ConversationStep(Turn(feeds, self._question, answer_s=self._patience.answer_after(self._silences)))
+
+
+def _offsets(sizes: Sequence[int], most: int) -> Iterator[int]:
+    """Return where the pieces of outputs begin, none of which crosses from one to the next."""
+    begin = 0
+    for size in sizes:
+        yield from range(begin, begin + size, most)
+        begin += size
 
 
 def _pieces(inputs: Sequence[bytes], most: int) -> list[tuple[int, bytes]]:

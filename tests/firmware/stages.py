@@ -76,6 +76,6 @@ def opened(device: Device, bench: Bench, made: Made, pack: bytes, number: int = 
 
 def run_stage(device: Device, made: Made, session: DeviceSession, inputs: list[bytes], output_bytes: int) -> bytes:
     """Have the device run its stage on one input."""
-    outcome = hold(StageRun(DeviceId(made.name), session, inputs, output_bytes), device)
+    outcome = hold(StageRun(DeviceId(made.name), session, inputs, [output_bytes]), device)
     assert isinstance(outcome, StageRan), outcome
     return outcome.outputs

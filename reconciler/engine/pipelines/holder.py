@@ -138,7 +138,7 @@ class StageHolder:
             session = await self._keeper.opened(link)
             if session is None:
                 return None
-            outcome = await link.run_stage(self.device, session, inputs, sum(self._stage.output_bytes))
+            outcome = await link.run_stage(self.device, session, inputs, self._stage.output_bytes)
             if isinstance(outcome, StageRan):
                 return outcome.outputs
             log.info("stage %d on %s did not run: %s", self._stage.number, self.device, outcome)
