@@ -36,7 +36,7 @@ class Bar:
     def line(self, figure: float) -> str:
         """Print a figure."""
         verdict = "met" if self.is_met(figure) else "missed"
-        return f"{self.name}={figure:.9g}  # {self.compared.value} {self.bar:g}: {verdict}"
+        return f"{self.name}={figure:.9g}  # {self.compared.value} {self.bar:.9g}: {verdict}"
 
 
 def at_most(name: str, bar: float) -> Bar:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pipelines: cuts against the oracle, partitions against every other one, bytes on the way, and predicted times.
+"""Pipelines: what is predicted of them, and what running devices do.
+
+Cuts against the oracle, partitions against every other one, bytes on the way, a slow line, and deaths of devices.
 
 python -m bench.pipeline
 """
@@ -131,6 +133,8 @@ def figures() -> Iterator[Figure]:
         yield from answers(case)
     yield from measure().session_figures()
     yield from on_a_line()
+    load, processors = os.getloadavg()[0], os.cpu_count()
+    print(f"# the load of this machine is {load:.1f} on {processors} processors; what follows needs one at rest")
     yield from asyncio.run(speed(kws, kws_bars))
     yield from asyncio.run(speed(resnet, resnet_bars))
     yield from asyncio.run(deaths(kws))
