@@ -39,6 +39,10 @@ class FunctionWorker:
         self._requests, self._answers = requests, answers
         self._engine = wasmtime.Engine(_config(wasmtime.Config()))
         self._modules: dict[str, Any] = {}
+        self._linker = wasmtime.Linker(self._engine)
+        for name, signature in module_rules.IMPORTS.items():
+            kind, ask = module_rules.func_type(signature), getattr(self, f"_{name}")
+            self._linker.define_func(module_rules.MODULE, name, kind, ask, access_caller=True)
         self._ticker = _Ticker(self._engine.increment_epoch)
 
     def serve(self) -> None:
@@ -96,11 +100,7 @@ class FunctionWorker:
                 store.close()  # frees the memory of the instance now
 
     def _run_in(self, store: Any, header: Mapping[str, Any], data: bytes) -> bytes:  # noqa: ANN401 - imported late
-        linker = self._wasmtime.Linker(self._engine)
-        for name, signature in self._rules.IMPORTS.items():
-            ask = getattr(self, f"_{name}")
-            linker.define_func(self._rules.MODULE, name, self._rules.func_type(signature), ask, access_caller=True)
-        exports: Any = linker.instantiate(store, self._modules[header["module"]]).exports(store)
+        exports: Any = self._linker.instantiate(store, self._modules[header["module"]]).exports(store)
         memory = exports["memory"]
         address = exports["input"](store, len(data)) & 0xFFFFFFFF
         _check_range(memory.data_len(store), address, len(data), "`input` returned")

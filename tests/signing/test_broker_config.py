@@ -44,8 +44,8 @@ def test_a_bridge_carries_the_requests_of_one_gateway_and_the_answers_to_it() ->
     north, cloud = Subject(Role.GATEWAY, "north"), Subject(Role.GATEWAY, "cloud")
     lines = broker_config.bridge("plant", listener, Uplink(north, cloud, "cloud.example", 8883)).splitlines()
     assert [line for line in lines if line.startswith("topic")] == [
-        "topic server/cloud/request/north out 1 tinyfleet/plant/ tinyfleet/plant/",
-        "topic server/cloud/answer/north in 1 tinyfleet/plant/ tinyfleet/plant/",
+        "topic server/cloud/request/north out 0 tinyfleet/plant/ tinyfleet/plant/",
+        "topic server/cloud/answer/north in 0 tinyfleet/plant/ tinyfleet/plant/",
     ]
     assert "bridge_keyfile /etc/mosquitto/fleet/north.key" in lines
     with pytest.raises(KeyStoreError, match="not a valid host"):
