@@ -49,13 +49,14 @@ class RepositoryConfig:
 
 @dataclass(frozen=True, slots=True)
 class SignersConfig:
-    """Who may sign commits."""
+    """Who may sign commits, and the files of models."""
 
     policy: str = "every"
     allowed_signers: Path | None = None
     revoked_signers: Path | None = None
     gpg_keys: Path | None = None
     anchor: str | None = None
+    models: Path | None = None  # the public keys that sign the files of models; None: they need no signature
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
 Invalid
 └── BuildFailed          the model, its data or its recipe is at fault
     ├── ModelUnreadable      the file is damaged, hostile or of an unknown type
+    ├── ModelUnsigned        a file has no signature by a key that the gateway accepts (source_signatures.py)
     ├── OperatorUnsupported  packs lack an operator; names it, where it is, and what to use instead
     ├── RuntimeUnsupported   packages for MicroPython can't hold this kind of model
     ├── DoesNotFit           the model exceeds a limit of the pack format or of the device type

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
 from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.sandbox import BuildLimits, can_isolate_network
 from reconciler.compiler.service import BuildService
@@ -48,6 +50,7 @@ from reconciler.load import CheckCache
 from reconciler.model import Commit, GatewayId
 from signing import gateway_keystore
 from signing.key_files import KeyStoreError
+from signing.model_bundle import ModelBundleError, read_model_keys
 
 
 class KeysUnusable(Unusable):
@@ -100,7 +103,7 @@ def assembled(config: GatewayConfig) -> Iterator[Assembly]:
             source=desired,
             git_thread=git_thread,
             status_thread=status_thread,
-            builder=ServiceBuilder(service, desired, git_thread),
+            builder=ServiceBuilder(service, desired, git_thread, model_keys_of(config)),
             links=links,
             verifier=verifier,
             state=state,
@@ -130,6 +133,17 @@ def remote_of(config: GatewayConfig) -> Remote:
         credential_helper=repository.credential_helper,
         ca_file=repository.ca,
     )
+
+
+def model_keys_of(config: GatewayConfig) -> tuple[EllipticCurvePublicKey, ...]:
+    """Return the keys of those who sign the files of models; none if such files need no signature."""
+    path = config.signers.models
+    if path is None:
+        return ()
+    try:
+        return read_model_keys(path.read_bytes())
+    except (OSError, ModelBundleError) as error:
+        raise KeysUnusable(f"[signers] models: {path} can't be used: {error}") from error
 
 
 def policy_of(config: GatewayConfig) -> SignaturePolicy:

@@ -109,7 +109,8 @@ def permissions(config: GatewayConfig) -> Iterator[CheckResult]:
         if path is not None and path.exists():
             yield _mode(path, OTHERS, "other users can read or write it", f"chmod 600 {path}")
     gateways = config.automation.allowed_signers if config.automation else None
-    for path in (config.signers.allowed_signers, config.signers.gpg_keys, gateways, config.keys.gateway):
+    signers = config.signers
+    for path in (signers.allowed_signers, signers.gpg_keys, signers.models, gateways, config.keys.gateway):
         if path is not None and path.exists():
             yield _mode(
                 path,

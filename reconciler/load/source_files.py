@@ -51,6 +51,11 @@ def check_sources(documents: DocumentIndex, tree: Tree, cache: CheckCache) -> It
     for ref, model in documents.models.items():
         origin = documents.origin("Model", ref)
         for at, source in _sources_of(model):
+            if source.signature is not None and source.signature not in documents.files:
+                missing = f"the repository has no file `{source.signature}`"
+                where = (*at, "signature")
+                hint = documents.suggest(source.signature, documents.files)
+                yield RepositoryProblem(origin, where, Rule.MISSING_FILE, missing, hint)
             if source.path is not None:  # a URL is checked when a build fetches it
                 yield from _check(NamedSource(origin, at, source.path, source.sha256), documents, tree, cache)
     for training_name, training in documents.trainings.items():

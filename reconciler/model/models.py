@@ -18,6 +18,7 @@ class ModelSource:
     sha256: Digest
     path: str | None = None
     url: str | None = None
+    signature: str | None = None  # path of a bundle of model-signing in the repository
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ _ROLLOUTS: Mapping[str, str] = {
 }
 _BUILDS: Mapping[str, str] = {
     "ModelUnreadable": "export the model again, in a form that build lists",
+    "ModelUnsigned": "have the file signed by someone whom the gateway accepts, and name the signature in the source",
     "OperatorUnsupported": "replace the operator that the message names; see operators",
     "RuntimeUnsupported": "choose an isolation forest, or a device type with the agent in C; see MicroPython",
     "DoesNotFit": _SMALLER,

@@ -28,7 +28,7 @@ WITHIN_S = 300
 
 @dataclass(frozen=True)
 class Monitored:
-    """A gateway, the port of its metrics, and what it does again and again while figures are awaited."""
+    """A gateway, the port of its metrics, and what it repeats while figures are awaited."""
 
     world: World
     port: int

@@ -60,6 +60,7 @@ def named_files(settings: config.GatewayConfig) -> list[tuple[str, Path]]:
         "signers.allowed_signers": settings.signers.allowed_signers,
         "signers.revoked_signers": settings.signers.revoked_signers,
         "signers.gpg_keys": settings.signers.gpg_keys,
+        "signers.models": settings.signers.models,
         "automation.allowed_signers": automation.allowed_signers if automation else None,
         "automation.key": automation.key if automation else None,
         "keys.gateway": settings.keys.gateway,

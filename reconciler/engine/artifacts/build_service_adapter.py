@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.recipe import File, Recipe, recipe_of
 from reconciler.compiler.service import BuildService, checked
-from reconciler.compiler.source_fetcher import fetch_source, fetcher
+from reconciler.compiler.source_fetcher import fetch_source, fetcher, sources_of
+from reconciler.compiler.source_signatures import ModelUnsigned, require_signatures
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.errors import FleetError
 from reconciler.model import Artifact, ArtifactKey, Commit, Desired, Model, ModelRef, ModelSource
@@ -51,10 +54,17 @@ class Builder(Protocol):
 class ServiceBuilder:
     """Uses the build service; files come from the commit that names them."""
 
-    def __init__(self, service: BuildService, source: DesiredStateSource, git_thread: Executor) -> None:
+    def __init__(
+        self,
+        service: BuildService,
+        source: DesiredStateSource,
+        git_thread: Executor,
+        model_keys: Sequence[EllipticCurvePublicKey] = (),
+    ) -> None:
         self._service = service
         self._source = source
         self._git_thread = git_thread
+        self._model_keys = model_keys  # of those who sign the files of models; none: no signature is needed
 
     def source(self, desired: Desired, key: ArtifactKey) -> str:
         """Return the digest of all that a build is made of."""
@@ -63,6 +73,7 @@ class ServiceBuilder:
     async def build(self, desired: Desired, key: ArtifactKey) -> Artifact:
         """Build one pack, or find it in the store."""
         recipe = _recipe(desired, key)
+        await self._require_signatures(desired, _sources(desired, key[0]))
 
         def fetch(file: File) -> bytes:  # called on the build's thread, which waits for the Git thread
             return self._git_thread.submit(self._fetch, desired, key[0], file).result()
@@ -71,7 +82,11 @@ class ServiceBuilder:
         return built.artifact
 
     async def find(self, desired: Desired, key: ArtifactKey) -> Artifact | None:
-        """Look into the store, which may be far away."""
+        """Look into the store, which may be far away, and may have what another gateway built from unsigned files."""
+        try:
+            await self._require_signatures(desired, _sources(desired, key[0]))
+        except ModelUnsigned:
+            return None  # a build says what is missing
         built = await asyncio.to_thread(self._service.cached, _recipe(desired, key))
         return built.artifact if built is not None else None
 
@@ -99,6 +114,7 @@ class ServiceBuilder:
 
     async def source_file(self, desired: Desired, source: ModelSource) -> bytes:
         """Return a file that is not built."""
+        await self._require_signatures(desired, [source])
         data = await asyncio.get_running_loop().run_in_executor(self._git_thread, self._fetch_source, desired, source)
         return checked(File(source.path or source.url or "", source.sha256), data)
 
@@ -113,6 +129,16 @@ class ServiceBuilder:
             self._git_thread, self._training_sha256, desired.commit, model
         )
         return BuildRecord(model, recipe, built.report, desired.commit, training)
+
+    async def _require_signatures(self, desired: Desired, sources: Iterable[ModelSource]) -> None:
+        if not self._model_keys:
+            return
+
+        def require() -> None:
+            with self._source.tree(desired.commit) as tree:
+                require_signatures(sources, tree, self._model_keys)
+
+        await asyncio.get_running_loop().run_in_executor(self._git_thread, require)
 
     def _training_sha256(self, commit: Commit, model: Model) -> str | None:
         """Return the digest of what a training says about a source; None: no training made it."""
@@ -130,6 +156,10 @@ class ServiceBuilder:
     def _fetch_source(self, desired: Desired, source: ModelSource) -> bytes:
         with self._source.tree(desired.commit) as tree:
             return fetch_source(source, tree)
+
+
+def _sources(desired: Desired, ref: ModelRef) -> Iterable[ModelSource]:
+    return sources_of(desired.models[ref]).values() if ref in desired.models else ()
 
 
 def _recipe(desired: Desired, key: ArtifactKey) -> Recipe:
