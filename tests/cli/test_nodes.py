@@ -19,6 +19,8 @@ from tests.load.test_functions import MODULE, NODE, SPEC
 from tests.report.test_function_status import NOON, REPORT
 from tests.review.changes import fleet_files, fleet_history
 
+BUILTINS = "  builtins: [{number: 1, operation: sense.level, outputs: [{name: level, dtype: uint8, shape: [1]}]}]\n"
+
 
 def run(*words: str | Path) -> tuple[int, str, str]:
     done = CliRunner().invoke(cli, [str(word) for word in words])
@@ -42,6 +44,7 @@ def clone(tmp_path: Path) -> Path:
     files[path] = files[path].rstrip("\n") + "\n" + NODE
     files["functions/rms.wat"] = MODULE.decode()
     files["functions/rms.yaml"] = head.format("Function", "rms") + SPEC
+    files["type.yaml"] += BUILTINS
     (history.path / "functions").mkdir()
     history.commit(files)
     return history.path
@@ -63,7 +66,11 @@ def test_nodes_are_what_a_commit_says(clone: Path) -> None:
     (node,) = json.loads(out)
     assert node["functions"] == [{"function": "rms", "version": "1.0.0", "operation": "features.rms"}]
     assert node["buckets"][0]["item"] == "int16 [any, 3]"
-    assert "features.rms" in run("node", "show", node["node"], clone)[1]
+    assert node["builtins"][0] == {"operation": "sense.level.pump-00", "device": "pump-00", "type": "board"}
+    assert len(node["builtins"]) == 12
+    shown = run("node", "show", node["node"], clone)[1]
+    assert "features.rms" in shown
+    assert [line.split()[:3] for line in shown.splitlines() if "sense" in line] == [["sense.level.…", "board", "12"]]
     assert "vibration" in run("node", "list", clone)[1]
     wrong = node["node"][:-1]
     assert f"did you mean `{node['node']}`?" in refused("node", "show", wrong, clone)
@@ -106,7 +113,8 @@ def test_a_thing_description_has_what_the_standard_demands(clone: Path) -> None:
     assert set(thing["security"]) <= thing["securityDefinitions"].keys()
     assert {each["scheme"] for each in thing["securityDefinitions"].values()} == {"auto"}
     offered = {f"data.{verb}.vibration" for verb in ("put", "get", "list", "delete", "stat")}
-    assert thing["actions"].keys() == {"node.inspect", "features.rms", *offered}
+    of_devices = {f"sense.level.pump-{number:02}" for number in range(12)}
+    assert thing["actions"].keys() == {"node.inspect", "features.rms", *offered, *of_devices}
     for action in thing["actions"].values():
         (form,) = action["forms"]
         assert form["href"].startswith("mqtts://broker.example:8883/")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.model import TypeId, ValueElement
+from reconciler.review.document_diff import ChangeKind, DocumentChange, differences
 from tests.load.repo import Repo
 
 TYPE = """spec:
@@ -91,3 +92,15 @@ def test_what_could_never_work_is_reported(repo: Repo, old: str, new: str, path:
 def test_a_function_has_another_name(repo: Repo) -> None:
     problems = repo.replace("functions/rms.yaml", "features.rms", "output.set.pump-1").load().problems
     assert "the function `rms` is the operation `output.set.pump-1` already" in [each.message for each in problems]
+
+
+def test_a_change_of_them_is_a_change_of_the_type(repo: Repo) -> None:
+    before, after = (
+        repo.load().desired,
+        repo.replace("type.yaml", "idempotent: true", "idempotent: false").load().desired,
+    )
+    assert before is not None
+    assert after is not None
+    assert differences(before, after) == (
+        DocumentChange("DeviceType", "board", ChangeKind.CHANGED, ("builtins",)),
+    )  # fmt: skip
