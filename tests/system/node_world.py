@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from demo.gateway_configuration import Broker as BrokerLink
-from demo.site import Site
+from demo.gateway_configuration import mqtt_link
+from demo.site import SerialLine, Site
 from demo.world import FLEET, GATEWAY, World, document
 from reconciler.client import ClientSettings, OperationClient
 from tests.functions.modules import EXAMPLE
@@ -27,10 +28,16 @@ NODE: Mapping[str, Any] = {
 
 
 class NodeWorld:
-    """The gateway, the broker of its clients and, if there are any, devices behind that."""
+    """The gateway, the broker of its clients and, if there are any, devices behind that or on a line."""
 
     def __init__(
-        self, world: World, name: str = GATEWAY, *, authority: Path | None = None, devices: tuple[str, ...] = ()
+        self,
+        world: World,
+        name: str = GATEWAY,
+        *,
+        authority: Path | None = None,
+        devices: tuple[str, ...] = (),
+        line: SerialLine | None = None,
     ) -> None:
         self.world, self.name = world, name
         folder = world.folder / "broker"
@@ -41,10 +48,11 @@ class NodeWorld:
         for device in devices:
             self.broker.issue("device", device)
         self.broker.start()
-        self.site = Site(world, devices, BrokerLink(self.broker.port, self.broker.certificates))
+        link = BrokerLink(self.broker.port, self.broker.certificates)
+        self.site = Site(world, devices, link if line is None else line)
         self.site.set_up()
         configuration = world.folder / "gateway.toml"
-        text = configuration.read_text(encoding="utf-8")
+        text = configuration.read_text(encoding="utf-8") + ("" if line is None else mqtt_link(link))
         configuration.write_text(text.replace(f'"{GATEWAY}"', f'"{name}"').replace(f"/{GATEWAY}.", f"/{name}."))
 
     def bridge_to(self, other: NodeWorld) -> None:

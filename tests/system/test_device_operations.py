@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
-from demo.site import model, rollout
+from demo.site import SerialLine, model, rollout
 from demo.world import FLEET, GATEWAY, TINYFLEET, World, document, threshold_model
 from reconciler.client import OperationClient
 from reconciler.operations.codes import AnswerCode, OperationFailed
 from tests.firmware.operations import SENSE, SENSED_BYTES, SET_OUTPUT, STORE
 from tests.system.node_world import CLIENT, WITHIN_S, NodeWorld
 
+FAST_BAUD = 115200
 DEVICES = ("pump-1", "pump-2")
 SAMPLES = {"dtype": "int16", "shape": [SENSED_BYTES // 2]}
 LEVEL = {"name": "level", "dtype": "uint8", "shape": [1]}
@@ -31,9 +32,10 @@ OTHER_MODEL = threshold_model([1, 2, 3] * 20, 800)
 NODE = {"storage": {"buckets": [{"name": "windows", "descriptor": SAMPLES}]}}
 
 
-@pytest.fixture
-def node(firmware: None, world: World) -> Iterator[NodeWorld]:  # noqa: ARG001 - must have been built
-    made = NodeWorld(world, devices=DEVICES)
+@pytest.fixture(params=["broker", "line"])
+def node(request: pytest.FixtureRequest, firmware: None, world: World) -> Iterator[NodeWorld]:  # noqa: ARG001 - must have been built
+    line = SerialLine(FAST_BAUD) if request.param == "line" else None
+    made = NodeWorld(world, devices=DEVICES, line=line)
     yield made
     made.stop()
 
