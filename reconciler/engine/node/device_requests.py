@@ -37,6 +37,7 @@ class RequestPorts:
 
     session_of: Callable[[DeviceId], LinkSession | None]
     boots_of: Callable[[DeviceId], int | None]
+    reachable: Callable[[DeviceId], bool]  # also false if its firmware lacks the part
     ask: Callable[[str, bytes], None]  # in the name of a client
     steady_s: Callable[[], float]
 
@@ -75,7 +76,7 @@ class DeviceRequests:
     def reported(self, device: DeviceId) -> None:
         """Open a session with a device that has restarted: without one it can't ask."""
         known = self.devices.get(device)
-        if known is None:
+        if known is None or not self._ports.reachable(device):
             return
         if known.keeper.session is None or (self._ports.boots_of(device) or 0) > known.keeper.boots:
             known.keeper.forget()
@@ -89,7 +90,7 @@ class DeviceRequests:
         session = known.keeper.session
         if session is not None and is_genuine(session.key, request):
             self._take(known, request)
-        elif self._ports.steady_s() - known.tried_s >= OPEN_AGAIN_S:
+        elif self._ports.reachable(device) and self._ports.steady_s() - known.tried_s >= OPEN_AGAIN_S:
             known.keeper.forget()
             self._spawn(self._open(known))
 

@@ -65,7 +65,8 @@ class DeviceNodes:
         self._ports = ports
         self.calls = CallTally()
         steady_s = ports.clock.steady_s
-        self.requests = DeviceRequests(RequestPorts(ports.links.session_of, self._boots_of, ask, steady_s))
+        reach = RequestPorts(ports.links.session_of, self._boots_of, self._reachable, ask, steady_s)
+        self.requests = DeviceRequests(reach)
         self._call_ports = CallPorts(ports.links.session_of, self._reachable, self._boots_of, steady_s, self.calls)
         self._sessions = SessionPorts(ports.links.session_of, ports.inventory.report_of, ports.signer, ports.clock)
         self._known: dict[DeviceId, tuple[NodeDevice, CalledDevice]] = {}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,22 @@ def test_a_device_without_requests_is_never_asked(library: Path, inventory: Inve
         site.follow(ALL)
         await asyncio.sleep(600)
         assert site.link.link.statistics.questions > asked + 20
+
+    on_a_line(library, inventory, test)
+
+
+def test_firmware_without_the_part_is_never_asked(library: Path, inventory: Inventory) -> None:
+    async def test(site: LineSite) -> None:
+        capabilities = inventory.capabilities_of(PUMP)
+        assert capabilities is not None
+        await asyncio.sleep(60)
+        inventory.record_capabilities(PUMP, replace(capabilities, operators=b""))
+        site.start()
+        asked = site.link.link.statistics.questions
+        site.devices.reported(PUMP)
+        await asyncio.sleep(600)
+        assert site.link.link.statistics.questions == asked
+        assert site.node.offered(f"{SENSES.operation}.{PUMP}").load() is None
 
     on_a_line(library, inventory, test)
 
