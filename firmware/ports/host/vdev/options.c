@@ -99,7 +99,8 @@ static const char usage[] =
 static const char usage_control[] =
     "  --control PATH         a Unix socket that takes one command per line and ends each answer with an empty line:\n"
     "                         devices | status NAME | fault NAME REQUEST | restart NAME | quit   (NAME may be *)\n"
-    "                         infer NAME HEX: run the model on a window, the bytes of its input\n";
+    "                         infer NAME HEX: run the model on a window, the bytes of its input\n"
+    "                         store NAME: read the sensor, and ask for operation 1 with it\n";
 
 static _Noreturn void help(void)
 {
