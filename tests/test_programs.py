@@ -27,6 +27,7 @@ NOT_NEEDED = {
     "apk": "in a forge's image of another system; tests have a substitute",
     "debootstrap": "for `make fresh` and `make test-deb`, which report that it is missing",
     "gh": "on a forge's machine; tests have a substitute",
+    "kubectl": "in a test that is skipped if it is missing",
     "node": "for the WebAssembly build of MicroPython; in tests that are skipped if it is missing",
     "npm": "for `make micropython-wasm`",
     "podman": "in a test that is skipped if it is missing",
