@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many boards have which class of evidence, and the time of an update on two of them.
+"""How many boards have which class of evidence, and the times of an update on three of them.
 
 `python -m bench.boards`. The BBC micro:bit is emulated with 7.8 million instructions per second of this machine's clock
 (16 MHz with two cycles for an instruction), and its line is used at 115,200 baud. The machine must have a processor
 to spare, or the emulator can't keep up. RP2040 is emulated as fast as this machine can, which is slower than the chip.
+The third speaks MQTT over TLS itself (bench/tls_board.py).
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
+from bench.tls_board import measure
 from firmware.chips.build import build
 from firmware.chips.device import ChipDevice
 from firmware.chips.models import make
 from firmware.chips.powercut import PROVISIONED
+from firmware.network.build import build as build_network
 from reconciler.devices.conversation import Answered, Confirmed, Outcome
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
@@ -98,6 +101,9 @@ def main() -> None:
     sys.stdout.write(f"update_paced_microbit_bytes={len(NEW)}\n")
     sys.stdout.write(f"update_paced_microbit_s={update_paced_microbit_s():.1f}\n")
     sys.stdout.write(f"update_rp2040_s={update_rp2040_s():.1f}\n")
+    with tempfile.TemporaryDirectory(prefix="tls-") as folder:
+        took_s, resent = measure(build_network(), Path(folder))
+    sys.stdout.write(f"tls_54k_s={took_s:.2f}\ntls_resent={resent}\n")
 
 
 if __name__ == "__main__":

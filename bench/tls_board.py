@@ -18,9 +18,10 @@ from firmware.network.build import build
 from reconciler.devices.conversation import Confirmed
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
 from reconciler.model import DeviceId
+from signing.device_credentials import read_device_credentials
 from tests.firmware.bench import Bench, make_pack
 from tests.firmware.board import MPS2_AN386, Board, write_flash_file
-from tests.firmware.network_board import NETWORK, SETTINGS_AT, Credentials, deliver, settings
+from tests.firmware.network_board import NETWORK, SETTINGS_AT, deliver, settings
 from tests.system.broker_site import FLEET, BrokerSite
 
 GATEWAY, DEVICE = "gw-1", "pump-1"
@@ -45,7 +46,7 @@ def measure(elf: Path, folder: Path) -> tuple[float, int]:
     site.start()
     pki, bench = site.certificates, Bench(FLEET)
     made, pack = bench.device(DEVICE), make_pack(9, inputs=4090, vectors=12)
-    credentials = Credentials.read(pki / "ca.crt", pki / f"{DEVICE}.crt")
+    credentials = read_device_credentials(pki, DEVICE)
     flash = folder / "flash.bin"
     network = settings(credentials, "localhost", site.port)
     write_flash_file(MPS2_AN386, flash, {0: made.region(make_pack(1)), SETTINGS_AT: network})

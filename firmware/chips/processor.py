@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every emulated chip offers, whoever executes its instructions: a line, flash that can be cut off, and time."""
+"""What every emulated chip offers, whatever executes its instructions: a line, flash that can be cut off, and time."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ endif()
 file(GLOB BARE_SOURCES CONFIGURE_DEPENDS ports/bare/*.c ports/shared/*.c ports/${TF_PORT}/*.[cS])
 list(APPEND BARE_SOURCES ${DRIVERS} ${CORE_SUPPORT})
 
-# Functions that write flash run from RAM, beside data: that such a segment is writable and executable is no mistake here.
+# Functions that write flash run from RAM, next to data: such a segment is writable and executable on purpose.
 set(LINKER_WARNINGS -Wl,--fatal-warnings -Wl,--no-warn-rwx-segments)
 function(add_firmware target name)
   add_executable(${target} ${ARGN})

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The network of one device, which its maker writes to flash behind the part of tinyfleet. tests/firmware/network_board.py writes it. */
+/* The network of one device, which its maker writes to flash behind the part of tinyfleet, as `tinyfleet pki device-settings`
+ * makes it. */
 #ifndef TINYFLEET_NETWORK_SETTINGS_H
 #define TINYFLEET_NETWORK_SETTINGS_H
 

@@ -7,10 +7,8 @@ import asyncio
 import queue
 import socket
 import ssl
-import struct
 import time
-from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Self
 
@@ -28,9 +26,11 @@ from reconciler.devices.conversation import Answered, Outcome
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.mqtt_link import MqttLink
+from reconciler.devices.network_settings import NetworkSettings, encode
 from reconciler.devices.reports import DeviceReport
 from reconciler.devices.transfer import TransferCost
 from reconciler.model import DeviceId
+from signing.device_credentials import DeviceCredentials
 from tests.firmware.bench import Bench, Made
 from tests.firmware.talk import ANSWER_S, job
 
@@ -38,38 +38,28 @@ WAIT_S = 60.0
 SETTINGS_AT = 1 << 20  # behind the part of flash that belongs to tinyfleet
 MAC = bytes.fromhex("525400123456")
 #: Addresses of the emulator's own network, where the router is this machine's loopback interface.
-OWN, NETMASK, ROUTER = (IPv4Address(text) for text in ("10.0.2.15", "255.255.255.0", "10.0.2.2"))
+OWN, ROUTER = IPv4Interface("10.0.2.15/24"), IPv4Address("10.0.2.2")
 NETWORK = ("-nic", "user,model=lan9118")
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """What a device trusts and shows: the certificate of its authority, its own, and its key, all in DER."""
-
-    authority: bytes
-    certificate: bytes
-    key: bytes
-
-    @classmethod
-    def read(cls, authority: Path, certificate: Path) -> Credentials:
-        """Read the files in PEM that `tinyfleet pki` writes; the key is next to the certificate."""
-        key = load_pem_private_key(certificate.with_suffix(".key").read_bytes(), None)
-        return cls(
-            _der(authority),
-            _der(certificate),
-            key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()),
-        )
+def read_unchecked(authority: Path, certificate: Path) -> DeviceCredentials:
+    """Read files of `tinyfleet pki` whether they fit or not; the key is next to the certificate."""
+    key = load_pem_private_key(certificate.with_suffix(".key").read_bytes(), None)
+    return DeviceCredentials(
+        _der(authority),
+        _der(certificate),
+        key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()),
+    )
 
 
 def _der(path: Path) -> bytes:
     return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)
 
 
-def settings(credentials: Credentials, host: str, port: int, *, broker: IPv4Address = ROUTER) -> bytes:
-    """Encode struct settings of firmware/network/settings.h."""
-    parts = (host.encode() + b"\0", credentials.authority, credentials.certificate, credentials.key)
-    addresses = b"".join(address.packed for address in (OWN, NETMASK, ROUTER, broker))
-    return struct.pack("<4s6s2x16sH4H", b"TFNW", MAC, addresses, port, *map(len, parts)) + b"".join(parts)
+def settings(shown: DeviceCredentials, host: str, port: int) -> bytes:
+    """Return the flash content with the emulator's network, in which the router stands for this machine."""
+    certificates = (shown.authority, shown.certificate, shown.key)
+    return encode(NetworkSettings(MAC, OWN, ROUTER, ROUTER, host, port, *certificates))
 
 
 async def deliver(link: MqttLink, bench: Bench, made: Made, pack: bytes) -> tuple[Outcome, TransferCost]:

@@ -17,6 +17,7 @@ from reconciler.devices.conversation import Confirmed
 from reconciler.devices.messages import Have, Missing
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
 from reconciler.model import DeviceId
+from signing.device_credentials import DeviceCredentials
 from tests import mosquitto
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.board import MPS2_AN386, Board, write_flash_file
@@ -24,11 +25,11 @@ from tests.firmware.broker import Authority, Broker
 from tests.firmware.network_board import (
     NETWORK,
     SETTINGS_AT,
-    Credentials,
     DeviceBehindBroker,
     Packets,
     TlsServer,
     deliver,
+    read_unchecked,
     settings,
 )
 from tests.firmware.talk import digest16, first_blocks, job, question, report_of, update
@@ -37,7 +38,7 @@ pytestmark = [pytest.mark.emulator, pytest.mark.timeout(240)]
 PREBAKED = make_pack(1)
 WAIT_S = 60.0
 BUDGET = Path(__file__).resolve().parents[2] / "firmware" / "budget.json"
-SwitchOn = Callable[[Credentials, int], Board]
+SwitchOn = Callable[[DeviceCredentials, int], Board]
 LARGE = make_pack(9, inputs=4090, vectors=12)
 
 
@@ -78,7 +79,7 @@ def made(bench: Bench) -> Made:
 def switch_on(network_elf: Path, tmp_path: Path, made: Made) -> SwitchOn:
     """Make the board with credentials, for a server of the name localhost on a port of this machine."""
 
-    def make(shown: Credentials, port: int) -> Board:
+    def make(shown: DeviceCredentials, port: int) -> Board:
         flash = tmp_path / "flash.bin"
         network = settings(shown, "localhost", port)
         write_flash_file(MPS2_AN386, flash, {0: made.region(PREBAKED), SETTINGS_AT: network})
@@ -88,8 +89,8 @@ def switch_on(network_elf: Path, tmp_path: Path, made: Made) -> SwitchOn:
 
 
 @pytest.fixture
-def own(authority: Authority, made: Made) -> Credentials:
-    return Credentials.read(authority.folder / "ca.crt", authority.folder / f"{made.name}.crt")
+def own(authority: Authority, made: Made) -> DeviceCredentials:
+    return read_unchecked(authority.folder / "ca.crt", authority.folder / f"{made.name}.crt")
 
 
 @pytest.fixture
@@ -108,7 +109,9 @@ def link_of(bench: Bench, made: Made, broker: Broker) -> MqttLink:
     return MqttLink(MqttSettings("localhost", bench.fleet, "gw-1", broker.port, *files), [DeviceId(made.name)])
 
 
-def test_an_update_over_tls(switch_on: SwitchOn, own: Credentials, bench: Bench, made: Made, broker: Broker) -> None:
+def test_an_update_over_tls(
+    switch_on: SwitchOn, own: DeviceCredentials, bench: Bench, made: Made, broker: Broker
+) -> None:
     with switch_on(own, broker.port) as board:
         outcome, cost = asyncio.run(deliver(link_of(bench, made, broker), bench, made, LARGE))
         symbols = read_symbols("arm-none-eabi-", board.elf)
@@ -123,7 +126,7 @@ def test_an_update_over_tls(switch_on: SwitchOn, own: Credentials, bench: Bench,
 
 
 def test_a_kill_during_a_transfer_resumes_over_tls(
-    switch_on: SwitchOn, own: Credentials, bench: Bench, made: Made, broker: Broker
+    switch_on: SwitchOn, own: DeviceCredentials, bench: Bench, made: Made, broker: Broker
 ) -> None:
     client = broker.client()
     device = DeviceBehindBroker(client, bench.fleet, made.name)
@@ -145,7 +148,7 @@ def test_a_kill_during_a_transfer_resumes_over_tls(
 
 
 def test_it_connects_again_when_the_broker_returns(
-    switch_on: SwitchOn, own: Credentials, bench: Bench, made: Made, broker: Broker
+    switch_on: SwitchOn, own: DeviceCredentials, bench: Bench, made: Made, broker: Broker
 ) -> None:
     heard: queue.Queue[bytes] = queue.Queue()
     with switch_on(own, broker.port):
@@ -161,14 +164,16 @@ def test_it_connects_again_when_the_broker_returns(
 
 
 def test_a_broker_of_another_authority_is_refused(
-    switch_on: SwitchOn, own: Credentials, authority: Authority, stranger: Authority
+    switch_on: SwitchOn, own: DeviceCredentials, authority: Authority, stranger: Authority
 ) -> None:
     with TlsServer(stranger.folder, authority.folder, "localhost") as intruder, switch_on(own, intruder.port):
         assert intruder.handshake() == "TLSV1_ALERT_UNKNOWN_CA"
         assert intruder.handshake() == "TLSV1_ALERT_UNKNOWN_CA"  # it tries again, and refuses again
 
 
-def test_a_device_that_plays_the_broker_is_refused(switch_on: SwitchOn, own: Credentials, authority: Authority) -> None:
+def test_a_device_that_plays_the_broker_is_refused(
+    switch_on: SwitchOn, own: DeviceCredentials, authority: Authority
+) -> None:
     """Its certificate is of the fleet's authority, but for another name."""
     authority.issue("pump-2")
     with TlsServer(authority.folder, authority.folder, "pump-2") as intruder, switch_on(own, intruder.port):
@@ -178,7 +183,7 @@ def test_a_device_that_plays_the_broker_is_refused(switch_on: SwitchOn, own: Cre
 def test_a_device_of_another_authority_is_refused(
     switch_on: SwitchOn, authority: Authority, stranger: Authority, made: Made, server: TlsServer
 ) -> None:
-    shown = Credentials.read(authority.folder / "ca.crt", stranger.folder / f"{made.name}.crt")
+    shown = read_unchecked(authority.folder / "ca.crt", stranger.folder / f"{made.name}.crt")
     with switch_on(shown, server.port):
         assert server.handshake() == "CERTIFICATE_VERIFY_FAILED"
 
@@ -193,7 +198,7 @@ def test_a_device_of_another_authority_is_refused(
     ],
 )
 def test_a_broker_that_breaks_the_protocol_is_left(
-    switch_on: SwitchOn, own: Credentials, server: TlsServer, answer: bytes
+    switch_on: SwitchOn, own: DeviceCredentials, server: TlsServer, answer: bytes
 ) -> None:
     """The device closes the connection, does not crash, and tries again."""
     with switch_on(own, server.port) as board:
@@ -218,7 +223,7 @@ def said(board: Board) -> bytes:
 
 
 def test_messages_that_mean_nothing_are_acknowledged_and_dropped(
-    switch_on: SwitchOn, own: Credentials, bench: Bench, made: Made, server: TlsServer
+    switch_on: SwitchOn, own: DeviceCredentials, bench: Bench, made: Made, server: TlsServer
 ) -> None:
     topic = f"tinyfleet/{bench.fleet}/{made.name}/down".encode()
     head = len(topic).to_bytes(2, "big") + topic + b"\x12\x34"

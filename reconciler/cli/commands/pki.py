@@ -22,6 +22,7 @@ from reconciler.cli.inputs.options import DIRECTORY, FILE, out_option, output_op
 from reconciler.cli.inputs.passphrase import passphrase_from, with_passphrase
 from reconciler.cli.inputs.signing_errors import translated
 from reconciler.cli.ordered_group import OrderedGroup
+from reconciler.cli.pki_device_settings import device_settings
 from reconciler.cli.result import print_result
 from reconciler.cli.verbosity import note
 from reconciler.cli.views.table import table
@@ -381,3 +382,6 @@ def _template(name: str) -> str:
     packaged = files("reconciler") / "systemd" / name
     source = Path(__file__).parents[3] / "systemd" / name
     return packaged.read_text(encoding="utf-8") if packaged.is_file() else source.read_text(encoding="utf-8")
+
+
+command.add_command(device_settings)
