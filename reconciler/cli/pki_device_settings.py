@@ -11,6 +11,7 @@ import click
 
 from reconciler.cli.inputs.options import DIRECTORY, out_option, output_option
 from reconciler.cli.inputs.signing_errors import translated
+from reconciler.cli.leaf_command import LeafCommand
 from reconciler.cli.result import print_result
 from reconciler.devices.network_settings import MAC_BYTES, NetworkSettings, encode
 from signing import key_files
@@ -85,7 +86,7 @@ class _Broker(click.ParamType[tuple[str, int]]):
         return found["host"], port
 
 
-@click.command("device-settings")
+@click.command("device-settings", cls=LeafCommand)
 @click.argument("device")
 @click.option("--files", type=DIRECTORY, required=True, help="Folder with ca.crt, DEVICE.crt and DEVICE.key.")
 @click.option(
