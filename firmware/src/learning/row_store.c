@@ -44,14 +44,15 @@ struct tf_rows tf_rows_view(const struct tf_hal *hal, uint32_t features, uint32_
 }
 
 /*
- * The check of a row. Rows are read once for each tree, so it must be cheaper than a CRC. The number of the slot makes a row valid
- * nowhere else.
+ * Copy a row, and compute its check. Rows are read once for each tree, so it must be cheaper than a CRC. The number of the slot
+ * makes a row valid nowhere else.
  */
-static uint32_t check_of(const uint16_t *row, uint32_t features, uint32_t slot)
+static uint32_t copy_row(const uint8_t *bytes, uint32_t features, uint32_t slot, uint16_t *row)
 {
     uint32_t check = CHECK_START + slot;
-    for (const uint16_t *end = row + features; row < end; row++) {
-        check = (check ^ *row) * CHECK_PRIME;
+    for (uint32_t i = 0; i < features; i++) {
+        row[i] = tf_load16(bytes + 2 * i);
+        check = (check ^ row[i]) * CHECK_PRIME;
     }
     return check;
 }
@@ -59,8 +60,7 @@ static uint32_t check_of(const uint16_t *row, uint32_t features, uint32_t slot)
 bool tf_row_read(const struct tf_rows *rows, uint32_t slot, uint16_t *row)
 {
     const uint8_t *bytes = rows->slot + slot * rows->stride;
-    memcpy(row, bytes, 2 * rows->features);
-    return check_of(row, rows->features, slot) == tf_load32(bytes + 2 * rows->features);
+    return copy_row(bytes, rows->features, slot, row) == tf_load32(bytes + 2 * rows->features);
 }
 
 static struct head head_of(const struct tf_lesson *lesson)
@@ -106,7 +106,8 @@ int tf_row_append(const struct tf_hal *hal, uint32_t features, const int32_t *y,
     for (uint32_t i = 0; i < features; i++) {
         slot[i] = (uint16_t)y[i];
     }
-    const uint32_t check = check_of(slot, features, (*bytes - (uint32_t)sizeof(struct head)) / stride);
+    const uint32_t number = (*bytes - (uint32_t)sizeof(struct head)) / stride;
+    const uint32_t check = copy_row((const uint8_t *)slot, features, number, slot);
     memcpy(slot + features, &check, sizeof check);
     *bytes += stride;
     return tf_flash_write_padded(hal, offset, (const uint8_t *)slot, 2 * features + CHECK_BYTES);
