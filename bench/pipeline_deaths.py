@@ -184,7 +184,7 @@ async def _until(router: PipelineRouter, given: bytes, device: str) -> None:
 
 
 def _revive(site: Site, name: str, how: signal.Signals) -> None:
-    """Let a device go on, or start it again with the flash that it had."""
+    """Let a device continue, or start it again with the flash that it had."""
     if how is signal.SIGKILL:
         site.vdevs[name].kill()
         site.vdevs[name].start()

@@ -68,7 +68,7 @@ class Recovery(StrEnum):
 
     SPARE = "spare"  # another device that holds the stage
     STAND_IN = "stand-in"  # the gateway
-    MERGE = "merge"  # the devices that are left, between which the network is cut anew
+    MERGE = "merge"  # the devices that are left, between which the network is cut again
     FALLBACK = "fallback"  # another model for the whole pipeline, with other results
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model and the rollout of each part of a pipeline, and of a pipeline that goes on without some of its devices.
+"""The model and the rollout of each part of a pipeline, and of a pipeline that continues without some of its devices.
 
 Because a stage is an ordinary model with an ordinary rollout, building, signing, delivery, trials and quarantine need
 to know nothing about pipelines.
@@ -77,14 +77,14 @@ def merged(pipeline: Pipeline, without: tuple[int, ...]) -> MergedPipeline:
     """Leave stages out; the parts of the others then reach further."""
     kept = [stage for number, stage in enumerate(pipeline.stages, start=1) if number not in without]
     if not kept:
-        raise ValueError(f"{pipeline.name} can't go on without all of its stages")
+        raise ValueError(f"{pipeline.name} can't continue without all of its stages")
     kept[-1] = replace(kept[-1], end=None)
     values = {each.name: getattr(pipeline, each.name) for each in fields(Pipeline)}
     return MergedPipeline(**{**values, "stages": tuple(kept)}, without=without)
 
 
 def without_lost(desired: Desired, lost: Mapping[PipelineId, tuple[int, ...]]) -> Desired:
-    """Return the desired state in which pipelines go on without the devices of lost stages.
+    """Return the desired state in which pipelines continue without the devices of lost stages.
 
     Those devices keep their rollouts, so that they still hold their stages when they return.
     """

@@ -70,7 +70,7 @@ def test_given_cuts_stay_and_the_next_stage_begins_earlier(repo: Repo) -> None:
     assert last.models[part("line-without-3-stage-2")].stage == StageOf(3, None)
 
 
-def test_cuts_that_are_left_open_are_found_anew_for_the_devices_that_are_left(repo: Repo) -> None:
+def test_cuts_that_are_left_open_are_found_again_for_the_devices_that_are_left(repo: Repo) -> None:
     desired = desired_with(repo, None, None, None)
     found = without_lost(desired, {LINE: (1,)})
     model = found.models[part("line-without-1-stage-1")]

@@ -13,7 +13,7 @@ from dataclasses import replace
 from reconciler.compiler.errors import OperatorUnsupported
 from reconciler.compiler.tflite.graph_reader import Graph, Node, Tensor
 
-PARTS_MAX = 4  # whoever joins them reads all, and a stage reads at most 4 tensors
+PARTS_MAX = 4  # the one that joins them reads all, and a stage reads at most 4 tensors
 _SPLITTABLE = frozenset({"CONV_2D", "FULLY_CONNECTED"})
 _WEIGHTS, _BIAS = 1, 2  # places among the inputs
 
@@ -61,7 +61,7 @@ def _added(tensors: list[Tensor], tensor: Tensor) -> int:
 def _slice(tensor: Tensor, first: int, end: int) -> Tensor:
     """Return some rows of a constant; each belongs to one output channel."""
     if tensor.data is None:
-        raise OperatorUnsupported(f"tensor {tensor.index} ({tensor.name}) is no constant, so it can't be split")
+        raise OperatorUnsupported(f"tensor {tensor.index} ({tensor.name}) is not a constant, so it can't be split")
     rows = tensor.shape[0]
     row_bytes = len(tensor.data) // rows
     is_by_row = len(tensor.scales) == rows and tensor.axis == 0

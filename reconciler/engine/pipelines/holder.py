@@ -84,7 +84,7 @@ class StageHolder:
         return HolderState.READY if holds else HolderState.PREPARING
 
     def is_lost(self, heal_after_s: float) -> bool:
-        """Return whether it failed, and failed again so long after."""
+        """Return whether it failed, and failed again that long after."""
         if self.failed_at_s is None or self._failed_first_s is None:
             return False
         return self.failed_at_s - self._failed_first_s >= heal_after_s

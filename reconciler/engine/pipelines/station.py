@@ -73,7 +73,7 @@ class PipelineStation:
         self._merges = Merges(ports.inventory.seen_at, ports.clock)
 
     def merged(self, desired: Desired) -> Desired:
-        """Return what Git wants, in which pipelines go on without stages that are lost for long."""
+        """Return what Git wants, in which pipelines continue without stages that are lost for long."""
         return self._merges.applied(desired, self.routers)
 
     def next_change_in_s(self) -> float | None:

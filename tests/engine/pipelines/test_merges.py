@@ -79,7 +79,7 @@ class Plant:
 
 
 async def never(_stage: RoutedStage, _inputs: Sequence[bytes]) -> bytes:
-    raise AssertionError("nothing may stand in")
+    raise AssertionError("the gateway may not run a stage")
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_each_time_it_has_to_report_twice_as_long(plant: Plant) -> None:
         assert plant.wanted() == plant.pipeline
 
 
-def test_another_document_begins_anew(plant: Plant) -> None:
+def test_another_document_begins_again(plant: Plant) -> None:
     plant.lose(1)
     assert plant.wanted() != plant.pipeline
     plant.router = plant.router_of(plant.wanted())

@@ -34,7 +34,7 @@ struct vdev {
     bool alive; /* false: it can't boot from its flash */
 };
 
-/* How often a device runs its model by itself, and how long that takes; 0: never, and as long as this machine needs. */
+/* How often a device runs its model on its sensor, and how long that takes; 0: never, and as long as this machine needs. */
 struct vdev_pace {
     uint32_t infer_every_ms;
     uint32_t run_ms;
