@@ -59,7 +59,7 @@ class Merges:
         self._desired: SnapshotCache[Desired] = SnapshotCache()
 
     def applied(self, desired: Desired, routers: Mapping[PipelineId, PipelineRouter]) -> Desired:
-        """Return what Git wants, with pipelines that continue without lost stages. The same object if nothing changed."""
+        """Return what Git wants, with pipelines without lost stages. The same object if nothing changed."""
         now = self._clock.now()
         for key, stage in list(self._lost.items()):
             name, number = key
