@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from reconciler.compiler.evaluation.estimate_limits import CYCLES_PER_INSTRUCTION
@@ -70,7 +71,10 @@ class PipelineStation:
         self._pipelines: Mapping[PipelineId, Pipeline] = {}
         self._routers: dict[PipelineId, tuple[Revision, PipelineRouter]] = {}
         self._forecasts: dict[PipelineId, PipelineForecast] = {}
-        self._merges = Merges(ports.inventory.seen_at, ports.clock)
+
+    @cached_property
+    def _merges(self) -> Merges:
+        return Merges(self._ports.inventory.seen_at, self._ports.clock)
 
     def merged(self, desired: Desired) -> Desired:
         """Return what Git wants, in which pipelines continue without stages that are lost for long."""
