@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 .PHONY: bench-operations
-bench-operations: setup ## time of a call over a real broker with TLS, calls in a second, and what is refused before dispatch
+bench-operations: setup ## operations near and far over real brokers with TLS: times, calls in a second, and what 2,000 calls survive
 	$(PY) -m bench.operations

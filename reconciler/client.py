@@ -26,7 +26,6 @@ from typing import ClassVar, Self
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -35,6 +34,7 @@ from reconciler.bus.asking import Asking
 from reconciler.bus.fleet_changes import CHANGE, ProposedCommit, encode_wish, read_commit
 from reconciler.bus.messages import AskMessage, BusMessage, DoneMessage, TakenMessage, encode, parse
 from reconciler.devices.errors import Malformed
+from reconciler.devices.mqtt_properties import expiring
 from reconciler.errors import Unusable
 from reconciler.operations.codes import AnswerCode, OperationFailed
 from reconciler.operations.descriptors import DataDescriptor, digest
@@ -214,8 +214,7 @@ class OperationClient:
     def _publish(self, messages: Sequence[BusMessage], left_s: float) -> None:
         if not messages:
             return
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
-        properties.MessageExpiryInterval = math.ceil(left_s)
+        properties = expiring(math.ceil(left_s))
         for message in messages:
             topic = f"{self._base}/request/{self._settings.client}"
             self._client.publish(topic, encode(message), qos=1, properties=properties)

@@ -12,7 +12,7 @@ from reconciler.engine.node.station import NodeStation
 from reconciler.report.conditions import Status
 from reconciler.report.function_status import FunctionStatus
 
-OUTCOMES = ("requests", "repeated", "refused", "dispatched", "failed", "malformed")
+OUTCOMES = ("requests", "repeated", "refused", "dispatched", "forwarded", "moved", "failed", "malformed")
 
 
 def operation_metrics(node: NodeStation, statuses: list[FunctionStatus]) -> Iterator[Metric]:

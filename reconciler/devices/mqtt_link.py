@@ -28,6 +28,7 @@ from reconciler.devices.errors import LinkUnusable, Malformed
 from reconciler.devices.link import AnswerReceived, Event, LinkState, LinkStatistics, Presence, Silent, Turn, fits
 from reconciler.devices.messages import BLOCK_BYTES_MAX, Order, Question, Unanswered, encode, parse_answer
 from reconciler.devices.mqtt_connection import MqttConnection
+from reconciler.devices.mqtt_properties import PackedProperties, expiring
 from reconciler.foreign_text import printable_line
 from reconciler.model import DeviceId
 
@@ -93,8 +94,8 @@ class MqttLink:
         self.requests_refused: str | None = None  # why the broker lets no requests through
         self._settings = settings
         expiry_s = settings.question_expiry_s
-        self._question_properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=expiry_s)
-        self._block_properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=BLOCK_EXPIRY_S)
+        self._question_properties = expiring(expiry_s)
+        self._block_properties = expiring(BLOCK_EXPIRY_S)
         self._base = f"tinyfleet/{settings.fleet}"
         self._requests = (
             f"{self._base}/request/+",
@@ -170,7 +171,7 @@ class MqttLink:
             self._settings.port,
             keepalive=KEEPALIVE_S,
             clean_start=False,
-            properties=_properties(PacketTypes.CONNECT, SessionExpiryInterval=SESSION_S),
+            properties=PackedProperties(PacketTypes.CONNECT, SessionExpiryInterval=SESSION_S),
         )
         connection = MqttConnection(
             self._client, retry_s=RECONNECT_S, congested=self._congested, on_failure=self._report_failure
@@ -349,13 +350,6 @@ def certificate_ends(connection: ssl.SSLSocket) -> datetime | None:
     """Return when the certificate of the other side expires, after the handshake."""
     ends = (connection.getpeercert() or {}).get("notAfter")
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if isinstance(ends, str) else None
-
-
-def _properties(packet: int, **values: int) -> Properties:
-    properties = Properties(packet)  # type: ignore[no-untyped-call]  # paho leaves it untyped
-    for name, value in values.items():
-        setattr(properties, name, value)
-    return properties
 
 
 def _tls(settings: MqttSettings) -> ssl.SSLContext:
