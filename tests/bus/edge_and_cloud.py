@@ -124,7 +124,7 @@ def disturbed(sites: EdgeAndCloud, calls: int, *, cut_s: float, workers: int = 1
         passed(calls // 5)
         sites.line.cut()
         threading.Event().wait(cut_s)  # how long the line is cut
-        sites.line.mend()
+        sites.line.restore()
         passed(calls // 5)
         sites.edge_broker.restart()
         passed(calls // 5)

@@ -42,9 +42,9 @@ class LineProxy:
         """End all connections, and refuse new ones."""
         self._soon(self._cut)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Carry new connections again."""
-        self._soon(self._mend)
+        self._soon(self._restore)
 
     def _soon(self, act: Callable[[], None]) -> None:
         done = threading.Event()
@@ -61,7 +61,7 @@ class LineProxy:
         for transport in list(self._open):
             transport.abort()
 
-    def _mend(self) -> None:
+    def _restore(self) -> None:
         self._is_cut = False
 
     def _run(self) -> None:

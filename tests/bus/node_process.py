@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A gateway as a node in a process of its own, which a test may kill: `python -m tests.bus.node_process SETTINGS`.
 
-It is the daemon's own station and link, without devices and with a commit that it is told. It writes a line whenever
+It is the daemon's own station and link, without devices and with a commit made here. It writes a line whenever
 what it offers has changed, and reads the names of gateways that drain, one line each time.
 """
 
@@ -124,7 +124,7 @@ def report(station: NodeStation) -> None:
 
 
 class NodeProcess:
-    """The process, for whoever starts and kills it."""
+    """The process, for a test that starts and kills it."""
 
     def __init__(self, name: GatewayId, site: BrokerSite, folder: Path) -> None:
         self._name, self._site, self._folder = name, site, folder
@@ -147,7 +147,7 @@ class NodeProcess:
         self.wait_for(lambda line: "node.inspect" in line)
 
     def drain(self, *names: str) -> None:
-        """Tell it which gateways drain."""
+        """Send it the names of the gateways that drain."""
         self._pipe(self._process.stdin).write(" ".join(names) + "\n")
         self._pipe(self._process.stdin).flush()
 
