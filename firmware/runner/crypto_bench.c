@@ -8,7 +8,7 @@
 
 #include "board.h"
 #include "crypto/ed25519.h"
-#include "stage/session.h"
+#include "session/session.h"
 #include "target.h"
 #include "tinyfleet/sha256.h"
 

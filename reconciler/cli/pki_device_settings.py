@@ -13,7 +13,7 @@ from reconciler.cli.inputs.options import DIRECTORY, out_option, output_option
 from reconciler.cli.inputs.signing_errors import translated
 from reconciler.cli.leaf_command import LeafCommand
 from reconciler.cli.result import print_result
-from reconciler.devices.network_settings import MAC_BYTES, NetworkSettings, encode
+from reconciler.devices.network_settings import MAC_BYTES, TlsSettings, encode
 from signing import key_files
 from signing.device_credentials import read_device_credentials
 
@@ -114,7 +114,9 @@ def device_settings(  # noqa: PLR0913 - one parameter for each option
     out: Path,
     output: str,
 ) -> None:
-    """Write the network of DEVICE, which speaks MQTT over TLS itself, as content of its flash.
+    """Write the network settings of a device with TLS.
+
+    DEVICE speaks MQTT over TLS itself, and the file is content of its flash.
 
     The files are those that `tinyfleet pki issue device` writes. The firmware reads the content behind the part of
     flash that belongs to tinyfleet (docs/boards.md).
@@ -125,9 +127,7 @@ def device_settings(  # noqa: PLR0913 - one parameter for each option
     with translated():
         shown = read_device_credentials(files, device)
         content = encode(
-            NetworkSettings(
-                mac, address, router, broker_address, host, port, shown.authority, shown.certificate, shown.key
-            )
+            TlsSettings(mac, address, router, broker_address, host, port, shown.authority, shown.certificate, shown.key)
         )
         key_files.write_private(out, content)
     fields = {"device": device, "file": str(out), "bytes": len(content)}

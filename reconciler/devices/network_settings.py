@@ -14,7 +14,7 @@ _HEAD: Final = struct.Struct("<4s6s2x16sH4H")
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkSettings:
+class TlsSettings:
     """Addresses of a device and of its broker, and what the device trusts and shows, in DER."""
 
     mac: bytes
@@ -28,7 +28,7 @@ class NetworkSettings:
     key: bytes = field(repr=False)
 
 
-def encode(settings: NetworkSettings) -> bytes:
+def encode(settings: TlsSettings) -> bytes:
     """Return what a device reads from its flash."""
     parts = (settings.host.encode("ascii") + b"\0", settings.authority, settings.certificate, settings.key)
     addresses = (settings.address.ip, settings.address.netmask, settings.router, settings.broker)

@@ -21,6 +21,7 @@ OWNERS = {
     "knowledge/thinning.py",
     "knowledge/writer.py",
     "load/check_cache.py",
+    "bus/begun_calls.py",
     "bus/local_storage.py",
     "sqlite_file.py",
 }

@@ -26,7 +26,7 @@ from reconciler.devices.conversation import Answered, Outcome
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.mqtt_link import MqttLink
-from reconciler.devices.network_settings import NetworkSettings, encode
+from reconciler.devices.network_settings import TlsSettings, encode
 from reconciler.devices.reports import DeviceReport
 from reconciler.devices.transfer import TransferCost
 from reconciler.model import DeviceId
@@ -59,7 +59,7 @@ def _der(path: Path) -> bytes:
 def settings(shown: DeviceCredentials, host: str, port: int) -> bytes:
     """Return the flash content with the emulator's network, in which the router stands for this machine."""
     certificates = (shown.authority, shown.certificate, shown.key)
-    return encode(NetworkSettings(MAC, OWN, ROUTER, ROUTER, host, port, *certificates))
+    return encode(TlsSettings(MAC, OWN, ROUTER, ROUTER, host, port, *certificates))
 
 
 async def deliver(link: MqttLink, bench: Bench, made: Made, pack: bytes) -> tuple[Outcome, TransferCost]:

@@ -228,7 +228,10 @@ def verify(delegation: Path, root_public: Path, fleet: str, output: str) -> None
 @click.argument("file", type=FILE)
 @output_option
 def show(file: Path, output: str) -> None:
-    """Show what FILE is: a public key, a request, a delegation or a rotation. Checks no signature of a root key."""
+    """Show what a public key, request, delegation or rotation says.
+
+    No signature of a root key is checked.
+    """
     with translated():
         data = key_files.read_public(file)
         if data.startswith(b"\xd2"):
