@@ -21,10 +21,15 @@ from typing import IO, Self
 
 from reconciler.bus.fleet_changes import ProposedCommit, WishedChange
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings, OnAnswer, OnRequest
+from reconciler.engine.clock import SystemClock
+from reconciler.engine.node.devices import DevicePorts
 from reconciler.engine.node.station import NodePorts, NodeStation
+from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.state.writer import StateWriter
 from reconciler.model import (
     Commit,
     Desired,
+    DeviceId,
     Function,
     FunctionId,
     FunctionLimits,
@@ -37,6 +42,7 @@ from reconciler.model import (
     NodeSelector,
 )
 from reconciler.tree import FILE
+from signing import keys
 from tests.bus.node_site import BUCKET, KEEPS, RMS
 from tests.load.repo import GivenTree
 from tests.plan.example_fleet import fleet
@@ -93,6 +99,9 @@ class OneLink:
     def serve_requests(self, on_request: OnRequest | None, on_answer: OnAnswer | None = None) -> None:
         self._link.serve_requests(on_request, on_answer)
 
+    def session_of(self, _device: DeviceId) -> None:
+        """Return no session: no devices are behind it."""
+
     def requests_refused(self) -> str | None:
         return self._link.requests_refused
 
@@ -105,7 +114,9 @@ async def serve(name: GatewayId, port: int, certificates: Path, folder: Path, dr
     ca, certificate, key = (certificates / file for file in ("ca.crt", f"{name}.crt", f"{name}.key"))
     link = MqttLink(MqttSettings("localhost", FLEET, name, port, ca, certificate, key))
     with ThreadPoolExecutor(1) as thread:
-        ports = NodePorts(name, folder, OneLink(link), ModuleSource(), thread, propose)  # type: ignore[arg-type]  # no more of them is used
+        inventory = Inventory(StateWriter(folder / "state.db"))
+        devices = DevicePorts(inventory, OneLink(link), keys.generate(), SystemClock())  # type: ignore[arg-type]  # no more of it is used
+        ports = NodePorts(name, folder, devices, ModuleSource(), thread, propose)  # type: ignore[arg-type]  # no more of it is used
         station = NodeStation(ports, lambda: report(station))
         station.watch(desired(drains))
         loop = asyncio.get_running_loop()
