@@ -60,7 +60,13 @@ _OPTION_TABLES = {
 }
 Border = tuple[tuple[int, int], tuple[int, int]]  # rows before and after, columns before and after
 NO_BORDER: Border = ((0, 0), (0, 0))
+LEAST_SCALE = 2.0**-126  # smaller floats are subnormal, which the interpreter may take for 0
 _OPERATOR_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+
+
+def is_scale(value: float) -> bool:
+    """Return whether the interpreter can divide by a scale."""
+    return LEAST_SCALE <= value < math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,9 @@ class Tensor:
     @property
     def scale(self) -> float:
         """The scale, of which there must be one."""
-        if len(self.scales) != 1 or not self.scales[0] > 0 or not math.isfinite(self.scales[0]):
-            raise ModelUnreadable(f"tensor {self.index} ({self.name}) is not quantized with a single scale")
+        if len(self.scales) != 1 or not is_scale(self.scales[0]):
+            found = self.scales[:2] or "none"
+            raise ModelUnreadable(f"tensor {self.index} ({self.name}) is not quantized with a single scale: {found}")
         return self.scales[0]
 
     @property

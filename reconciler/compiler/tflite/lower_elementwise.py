@@ -27,10 +27,16 @@ def lower_add(plan: PlanBuilder, node: Node) -> None:
     """ADD, with broadcasting."""
     first, second, target = plan.input(node, 0), plan.input(node, 1), plan.output(node)
     x1, x2, y = (plan.values[i] for i in (first, second, target))
-    twice = 2.0 * max(x1.scale, x2.scale)
+    with np.errstate(over="ignore"):  # the oracle computes these as float32
+        twice, shifted = (
+            float(np.float32(2) * np.float32(max(x1.scale, x2.scale))),
+            float(np.float32(1 << 20) * np.float32(y.scale)),
+        )
+    if math.isinf(twice) or math.isinf(shifted):
+        raise OperatorUnsupported(f"{node.location}: the scales {x1.scale}, {x2.scale} and {y.scale} are too large")
     m1, s1 = quantize_multiplier(x1.scale / twice)
     m2, s2 = quantize_multiplier(x2.scale / twice)
-    m_out, s_out = quantize_multiplier(twice / ((1 << 20) * y.scale))
+    m_out, s_out = quantize_multiplier(twice / shifted)
     if max(s1, s2, s_out) > 0:
         raise OperatorUnsupported(f"{node.location}: the scale of the output is too small for that of its inputs")
     low, high = activation_range(int(node.options.get("fusedActivationFunction", 0)), y, node)

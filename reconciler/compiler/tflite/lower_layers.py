@@ -27,7 +27,7 @@ from reconciler.compiler.pack.operators import (
     Mean,
     Pad,
 )
-from reconciler.compiler.tflite.graph_reader import Node, Tensor
+from reconciler.compiler.tflite.graph_reader import Node, Tensor, is_scale
 from reconciler.compiler.tflite.plan_builder import PlanBuilder, Value
 from reconciler.compiler.tflite.window import Window
 
@@ -91,9 +91,10 @@ def bias_of(plan: PlanBuilder, node: Node, channels: int, position: int = 2) -> 
 
 
 def _scales(tensor: Tensor, channels: int, node: Node) -> list[float]:
-    if len(tensor.scales) not in {1, channels} or not all(s > 0 and math.isfinite(s) for s in tensor.scales):
+    if len(tensor.scales) not in {1, channels} or not all(map(is_scale, tensor.scales)):
         raise OperatorUnsupported(
-            f"{node.location}: the weights have {len(tensor.scales)} scales for {channels} channels"
+            f"{node.location}: the weights have {len(tensor.scales)} scales for {channels} channels, or one that is "
+            "subnormal, not finite or not above 0"
         )
     return list(tensor.scales) if len(tensor.scales) == channels else list(tensor.scales) * channels
 
