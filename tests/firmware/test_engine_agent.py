@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.compiler.pack.checker import operator_numbers
 from reconciler.compiler.pack.decision_head import DecisionMode
-from reconciler.compiler.pack.operators import STAGE
+from reconciler.compiler.pack.operators import CALLS, STAGE
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import Decision, build_network
 from reconciler.devices.conversation import Confirmed, TrialFailed
@@ -78,4 +78,4 @@ def test_capabilities_list_the_operators_of_the_engines(make_agent: MakeAgent, m
     able = int.from_bytes(reported.operators, "little")
     needed = {number for pack in PACKS.values() for number in operator_numbers(pack)}
     assert needed == {*range(18), 21}
-    assert able == sum(1 << number for number in needed | {STAGE})
+    assert able == sum(1 << number for number in needed | {STAGE, CALLS})
