@@ -25,7 +25,7 @@ check: setup ## check format, lint, types and layers
 	$(VENV)/bin/lint-imports --no-cache
 
 test: setup ## run every test, with campaigns in their short form
-	$(PY) -m pytest -n 2 --dist loadscope
+	$(PY) -m pytest -n 3 --dist loadscope
 
 fix: setup ## format, and fix what can be fixed automatically
 	$(VENV)/bin/ruff format .

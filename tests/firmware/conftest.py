@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,9 +65,15 @@ def machine(request: pytest.FixtureRequest) -> Machine:
     return request.param
 
 
-@pytest.fixture(scope="session")
+@cache
+def _board_elf(name: str) -> Path:
+    return build(name) / "tinyfleet.elf"
+
+
+@pytest.fixture
 def board_elf(machine: Machine) -> Path:
-    return build(machine.name) / "tinyfleet.elf"
+    """Not of the session: pytest would keep it when a module with other machines follows."""
+    return _board_elf(machine.name)
 
 
 @pytest.fixture(scope="session")
