@@ -109,7 +109,7 @@ class DeviceNodes:
         try:
             while True:
                 self._follow_lines()
-                await asyncio.sleep(REST_S)
+                await asyncio.sleep(REST_S)  # lines come and go with commits and connections
         finally:
             await cancel_and_wait(list(self._lines.values()))
             self._lines.clear()
