@@ -44,9 +44,9 @@ static uint32_t hash(uint32_t length, uint8_t digest[32])
 
 static uint32_t tag_piece(uint32_t length, uint8_t tag[TF_TAG_BYTES])
 {
-    static const struct tf_stage stage = {.key = {1}};
+    static const struct tf_session session = {.key = {1}};
     const uint32_t before = target_instructions();
-    tf_session_tag(&stage, &(struct tf_piece){8, 1, 0, {data, length}}, tag);
+    tf_session_tag(&session, &(struct tf_piece){8, 1, 0, {data, length}}, tag);
     return target_instructions() - before;
 }
 
