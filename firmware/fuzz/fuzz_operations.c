@@ -8,17 +8,10 @@
 #include "fuzz.h"
 #include "fuzz_session.h"
 
-#define REGION_BYTES 16384
-#define FLASH_BYTES FUZZ_SLOTS_END(REGION_BYTES)
 #define PLACE_BYTES 5 /* of seq, and of function or code, before the octets */
 #define CALL_TYPE 10
 #define REPLY_TYPE 11
 
-static const struct tf_geometry geometry = {FUZZ_REGIONS(REGION_BYTES)};
-static uint8_t region[REGION_BYTES];
-static uint8_t bytes[FLASH_BYTES];
-static _Alignas(8) uint8_t arena[16384];
-static const struct fuzz_memory memory = {&geometry, bytes, sizeof bytes, region, {arena, sizeof arena}};
 static struct host_device device;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -26,7 +19,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
-    fuzz_read_region(&memory, ".stage");
+    fuzz_read_stage_region();
     return 0;
 }
 
@@ -59,36 +52,35 @@ static void check(void)
     FUZZ_HOLDS(device.flash.violations == 0);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void take(uint8_t kind, const uint8_t *content, size_t length)
 {
     static const uint8_t calls_digest[TF_DIGEST16_BYTES];
-    fuzz_make_device(&device, &memory);
-    fuzz_delegate(&device);
-    while (size >= 2) {
-        const size_t length = data[1] < size - 2 ? data[1] : size - 2;
-        switch (data[0] % 6) {
-        case 0:
-            fuzz_open_session(&device, calls_digest, data + 2, length);
-            break;
-        case 1:
-            tagged(CALL_TYPE, data + 2, length);
-            break;
-        case 2:
-            tagged(REPLY_TYPE, data + 2, length);
-            break;
-        case 3:
-            fuzz_handle(&device, data + 2, length);
-            break;
-        case 4:
-            FUZZ_HOLDS(host_store(&device) <= 0);
-            break;
-        default:
-            request();
-            break;
-        }
-        check();
-        data += 2 + length;
-        size -= 2 + length;
+    switch (kind % 6) {
+    case 0:
+        fuzz_open_session(&device, calls_digest, content, length);
+        break;
+    case 1:
+        tagged(CALL_TYPE, content, length);
+        break;
+    case 2:
+        tagged(REPLY_TYPE, content, length);
+        break;
+    case 3:
+        fuzz_handle(&device, content, length);
+        break;
+    case 4:
+        FUZZ_HOLDS(host_store(&device) <= 0);
+        break;
+    default:
+        request();
+        break;
     }
+    check();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_make_session_device(&device);
+    fuzz_each_record(data, size, take);
     return 0;
 }

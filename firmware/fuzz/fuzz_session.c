@@ -7,10 +7,34 @@
 #include "fuzz.h"
 
 #define MESSAGE_BYTES 1400
+#define REGION_BYTES 16384
+#define FLASH_BYTES FUZZ_SLOTS_END(REGION_BYTES)
 
-void fuzz_delegate(struct host_device *device)
+static const struct tf_geometry geometry = {FUZZ_REGIONS(REGION_BYTES)};
+static uint8_t region[REGION_BYTES];
+static uint8_t bytes[FLASH_BYTES];
+static _Alignas(8) uint8_t arena[16384];
+static const struct fuzz_memory memory = {&geometry, bytes, sizeof bytes, region, {arena, sizeof arena}};
+
+void fuzz_read_stage_region(void)
 {
+    fuzz_read_region(&memory, ".stage");
+}
+
+void fuzz_make_session_device(struct host_device *device)
+{
+    fuzz_make_device(device, &memory);
     device->agent.journal.record.state.delegation.epoch = 1;
+}
+
+void fuzz_each_record(const uint8_t *data, size_t size, void (*take)(uint8_t kind, const uint8_t *content, size_t length))
+{
+    while (size >= 2) {
+        const size_t length = data[1] < size - 2 ? data[1] : size - 2;
+        take(data[0], data + 2, length);
+        data += 2 + length;
+        size -= 2 + length;
+    }
 }
 
 void fuzz_handle(struct host_device *device, const uint8_t *message, size_t length)

@@ -6,8 +6,14 @@
 #include "fuzz_device.h"
 #include "session/session.h"
 
-/* A device that has had its first order: it knows a delegation. */
-void fuzz_delegate(struct host_device *device);
+/* Read the provisioned region of a device whose pre-baked model is a stage. Once for all inputs. */
+void fuzz_read_stage_region(void);
+
+/* Make this device, and start it. It has had its first order, so it knows a delegation. */
+void fuzz_make_session_device(struct host_device *device);
+
+/* Pass the records of an input: a kind and a length (one byte each), and as many bytes. */
+void fuzz_each_record(const uint8_t *data, size_t size, void (*take)(uint8_t kind, const uint8_t *content, size_t length));
 
 /* Pass a message of any bytes to the device. */
 void fuzz_handle(struct host_device *device, const uint8_t *message, size_t length);

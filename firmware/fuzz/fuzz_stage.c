@@ -11,16 +11,9 @@
 #include "fuzz_session.h"
 #include "tinyfleet/engine_span.h"
 
-#define REGION_BYTES 16384
-#define FLASH_BYTES FUZZ_SLOTS_END(REGION_BYTES)
 #define PLACE_BYTES 8 /* of seq and offset, before the content of a piece */
 #define FEED_TYPE 8
 
-static const struct tf_geometry geometry = {FUZZ_REGIONS(REGION_BYTES)};
-static uint8_t region[REGION_BYTES];
-static uint8_t bytes[FLASH_BYTES];
-static _Alignas(8) uint8_t arena[16384];
-static const struct fuzz_memory memory = {&geometry, bytes, sizeof bytes, region, {arena, sizeof arena}};
 static struct host_device device;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -28,15 +21,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
-    fuzz_read_region(&memory, ".stage");
+    fuzz_read_stage_region();
     return 0;
-}
-
-static void make_device(void)
-{
-    fuzz_make_device(&device, &memory);
-    FUZZ_HOLDS(device.agent.running.is_stage);
-    fuzz_delegate(&device);
 }
 
 /* feed = [8, seq, offset, piece, tag] */
@@ -62,28 +48,29 @@ static void check(void)
     FUZZ_HOLDS(device.flash.violations == 0);
 }
 
+static void take(uint8_t kind, const uint8_t *content, size_t length)
+{
+    switch (kind % 4) {
+    case 0:
+        fuzz_open_session(&device, device.agent.running.digest, content, length);
+        break;
+    case 1:
+        feed(content, length);
+        break;
+    case 2:
+        fuzz_handle(&device, content, length);
+        break;
+    default:
+        FUZZ_HOLDS(host_poll(&device, 1) >= 0);
+        break;
+    }
+    check();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    make_device();
-    while (size >= 2) {
-        const size_t length = data[1] < size - 2 ? data[1] : size - 2;
-        switch (data[0] % 4) {
-        case 0:
-            fuzz_open_session(&device, device.agent.running.digest, data + 2, length);
-            break;
-        case 1:
-            feed(data + 2, length);
-            break;
-        case 2:
-            fuzz_handle(&device, data + 2, length);
-            break;
-        default:
-            FUZZ_HOLDS(host_poll(&device, 1) >= 0);
-            break;
-        }
-        check();
-        data += 2 + length;
-        size -= 2 + length;
-    }
+    fuzz_make_session_device(&device);
+    FUZZ_HOLDS(device.agent.running.is_stage);
+    fuzz_each_record(data, size, take);
     return 0;
 }
