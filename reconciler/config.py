@@ -101,6 +101,18 @@ class MqttConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class UplinkConfig:
+    """The broker of another gateway, which does what this one can't."""
+
+    gateway: str
+    host: str
+    ca: Path
+    certificate: Path
+    key: Path
+    port: int = 8883
+
+
+@dataclass(frozen=True, slots=True)
 class SerialConfig:
     """One serial line."""
 
@@ -219,6 +231,7 @@ class GatewayConfig:
     peers: PeersConfig | None = None  # None: rollouts do not span gateways
     automation: AutomationConfig | None = None  # None: every commit that counts is signed by a person
     mqtt: MqttConfig | None = None
+    uplink: tuple[UplinkConfig, ...] = ()
     serial: tuple[SerialConfig, ...] = ()
     status: StatusConfig = StatusConfig()
     http: HttpConfig = HttpConfig()
@@ -264,14 +277,28 @@ def read(path: Path) -> GatewayConfig:
     if problems:
         raise ConfigInvalid("\n".join(_reported(path, text, problems)))
     # Absolute, because git, ssh-keygen and builds run in other folders.
-    return _typed(_converted(document, contract, path.absolute().parent))
+    settings = _typed(_converted(document, contract, path.absolute().parent))
+    problems = list(_uplink_problems(settings))
+    if problems:
+        raise ConfigInvalid("\n".join(_reported(path, text, problems)))
+    return settings
+
+
+def _uplink_problems(settings: GatewayConfig) -> Iterator[DocumentProblem]:
+    seen = {settings.name}
+    for place, each in enumerate(settings.uplink):
+        at = ("uplink", place, "gateway")
+        if each.gateway in seen:
+            what = "is this gateway" if each.gateway == settings.name else "has an uplink already"
+            yield DocumentProblem(at, at, Rule.WRONG_VALUE, f"{each.gateway} {what}")
+        seen.add(each.gateway)
 
 
 def missing_files(path: Path, missing: Iterable[tuple[str, Path]]) -> ConfigInvalid:
     """Return the error for files that settings name and that do not exist."""
     problems = []
     for setting, file in missing:
-        at = tuple(setting.split("."))
+        at = tuple(int(part) if part.isdecimal() else part for part in setting.split("."))
         problems.append(DocumentProblem(at, at, Rule.MISSING_FILE, f"{file} does not exist"))
     return ConfigInvalid("\n".join(_reported(path, _text(path), problems)))
 
@@ -316,8 +343,9 @@ def _typed(values: dict[str, Any]) -> GatewayConfig:
         "tracing": TracingConfig,
     }
     typed = {name: sections[name](**value) if name in sections else value for name, value in values.items()}
-    if "serial" in typed:
-        typed["serial"] = tuple(SerialConfig(**line) for line in typed["serial"])
+    for name, section in (("serial", SerialConfig), ("uplink", UplinkConfig)):
+        if name in typed:
+            typed[name] = tuple(section(**each) for each in typed[name])
     return GatewayConfig(**typed)
 
 

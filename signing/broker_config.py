@@ -9,7 +9,7 @@ from pathlib import PurePath
 from string import Template
 
 from signing.key_files import KeyStoreError
-from signing.pki import HOST, NAME, Role, Subject
+from signing.pki import NAME, Role, Subject
 
 CONFIGURATION, ACCESS = "tinyfleet.conf", "tinyfleet.acl"
 
@@ -34,49 +34,14 @@ def configuration(template: str, listener: Listener) -> str:
     return Template(template).substitute(listener=address, folder=folder, broker=listener.broker.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Uplink:
-    """A bridge to the broker of another gateway, in the name of the gateway here."""
-
-    gateway: Subject
-    server: Subject
-    host: str
-    port: int
-
-
-def bridge(fleet: str, listener: Listener, uplink: Uplink) -> str:
-    """Return the lines that bridge requests for a server, and its answers. Names are the same on both sides."""
-    folder, base = listener.folder, f"tinyfleet/{fleet}/"
-    if not HOST.fullmatch(uplink.host):
-        raise KeyStoreError(f"{uplink.host!r} is not a valid host")
-    topics = f"server/{uplink.server.name}/{{}}/{uplink.gateway.name}"
-    lines = (
-        "",
-        f"# Requests for {uplink.server.name}, and its answers.",
-        f"connection uplink-{uplink.server.name}",
-        f"address {uplink.host}:{uplink.port}",
-        f"bridge_cafile {folder}/ca.crt",
-        f"bridge_certfile {folder}/{uplink.gateway.name}.crt",
-        f"bridge_keyfile {folder}/{uplink.gateway.name}.key",
-        f"remote_clientid {uplink.gateway.common_name}",
-        "bridge_protocol_version mqttv50",
-        "cleansession false",
-        "notifications false",
-        "restart_timeout 1 10",
-        # Quality of service 0: gateways repeat requests themselves. With 1, Nagle's algorithm, which mosquitto does not
-        # turn off on a bridge, holds a request back for 40 ms after the acknowledgement of the answer before it.
-        f"topic {topics.format('request')} out 0 {base} {base}",
-        f"topic {topics.format('answer')} in 0 {base} {base}",
-    )
-    return "\n".join(lines) + "\n"
-
-
-def access(template: str, fleet: str, gateways: Iterable[str], clients: Iterable[str] = ()) -> str:
+def access(
+    template: str, fleet: str, gateways: Iterable[str], clients: Iterable[str] = (), uplinks: Iterable[str] = ()
+) -> str:
     """Fill in the template of the access control list."""
     if not NAME.fullmatch(fleet):
         raise KeyStoreError(f"{fleet!r} is not a valid fleet name")
     blocks = [_gateway_rights(fleet, name) for name in gateways]
-    callers = [_client_rights(fleet, name) for name in clients]
+    callers = [_client_rights(fleet, name) for name in clients] + [_uplink_rights(fleet, name) for name in uplinks]
     return Template(template).substitute(fleet=fleet, gateways="\n".join(blocks), clients="\n".join(callers))
 
 
@@ -103,4 +68,12 @@ def _client_rights(fleet: str, client: str) -> str:
     user = Subject(Role.CLIENT, client).common_name
     base = f"tinyfleet/{fleet}"
     lines = (f"user {user}", f"topic write {base}/request/{client}", f"topic read {base}/answer/{client}")
+    return "\n".join(lines) + "\n"
+
+
+def _uplink_rights(fleet: str, gateway: str) -> str:
+    """Return the rights of a gateway at the brokers of others: to ask in its own name, and to be answered."""
+    user = Subject(Role.UPLINK, gateway).common_name
+    base = f"tinyfleet/{fleet}/server/+"
+    lines = (f"user {user}", f"topic write {base}/request/{gateway}", f"topic read {base}/answer/{gateway}")
     return "\n".join(lines) + "\n"

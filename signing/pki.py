@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """X.509 certificates for MQTT: their content, and how they are signed (docs/pki.md).
 
-Each fleet has one certificate authority, which certifies the broker, the gateways, the devices and
-the programs that call operations. The broker uses the
+Each fleet has one certificate authority, which certifies the brokers, the gateways, the devices and the programs that
+call operations. A gateway that asks another one has a further certificate, for the broker there. The broker uses the
 common name as the user name, and the user name as one level of the topics. Therefore a common name is either exactly
 a device's name, or starts with a prefix that no device name can have. This module reads neither a clock nor a file.
 """
@@ -28,6 +28,7 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # of fleets, gateways,
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,62}[A-Za-z0-9])?")
 GATEWAY_PREFIX = "@"
 CLIENT_PREFIX = "~"
+UPLINK_PREFIX = "^"
 TOPIC_ENDS = frozenset({"up", "down", "presence"})  # of devices: `request/up` is also a topic of a device `request`
 CLOCK_SKEW = timedelta(hours=1)  # a certificate is valid from a little before it was made
 
@@ -41,9 +42,10 @@ class Role(StrEnum):
     GATEWAY = "gateway"
     DEVICE = "device"
     CLIENT = "client"
+    UPLINK = "uplink"  # of a gateway, at the broker of another one
 
 
-_PREFIXES = {Role.GATEWAY: GATEWAY_PREFIX, Role.CLIENT: CLIENT_PREFIX}
+_PREFIXES = {Role.GATEWAY: GATEWAY_PREFIX, Role.CLIENT: CLIENT_PREFIX, Role.UPLINK: UPLINK_PREFIX}
 
 
 @dataclass(frozen=True, slots=True)

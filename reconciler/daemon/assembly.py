@@ -14,10 +14,11 @@ from typing import ClassVar
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
+from reconciler.bus.uplink import UplinkSettings
 from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.sandbox import BuildLimits, can_isolate_network
 from reconciler.compiler.service import BuildService
-from reconciler.config import GatewayConfig
+from reconciler.config import GatewayConfig, UplinkConfig
 from reconciler.daemon.certificate_watch import CertificateWatch
 from reconciler.daemon.link_rates import LinkRates
 from reconciler.daemon.trial_cluster import connected
@@ -117,10 +118,17 @@ def assembled(config: GatewayConfig) -> Iterator[Assembly]:
             proposer=_proposer(config, mirror, desired),
             peers=_peers(config, remote, limits, stack),
             builds_isolated=can_isolate_network(),
-            expiries=CertificateWatch(config.mqtt, gateway.delegation, links.broker_certificate_ends).expiries,
+            expiries=CertificateWatch(
+                config.mqtt, config.uplink, gateway.delegation, links.broker_certificate_ends
+            ).expiries,
+            uplinks={each.gateway: _uplink(each) for each in config.uplink},
             page=config.status.page,
         )
         yield Assembly(Engine(GatewayId(config.name), ports), links, config.state_dir)
+
+
+def _uplink(config: UplinkConfig) -> UplinkSettings:
+    return UplinkSettings(config.gateway, config.host, config.port, config.ca, config.certificate, config.key)
 
 
 def remote_of(config: GatewayConfig) -> Remote:

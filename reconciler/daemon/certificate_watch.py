@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
 
-from reconciler.config import MqttConfig
+from reconciler.config import MqttConfig, UplinkConfig
 from reconciler.report.expiry import Expiry
 from signing.delegation import Delegation
 
@@ -27,10 +27,11 @@ class CertificateWatch:
     def __init__(
         self,
         mqtt: MqttConfig | None,
+        uplinks: Sequence[UplinkConfig] = (),
         delegation: Delegation | None = None,
         broker_ends: Callable[[], datetime | None] = lambda: None,
     ) -> None:
-        self._mqtt = mqtt
+        self._mqtt, self._uplinks = mqtt, uplinks
         self._delegation = delegation
         self._broker_ends = broker_ends
         self._read: dict[Path, tuple[Version, Expiry]] = {}
@@ -45,6 +46,8 @@ class CertificateWatch:
         if self._mqtt is not None:
             files = ((AUTHORITY, self._mqtt.ca), (GATEWAY, self._mqtt.certificate), (REVOCATION_LIST, self._mqtt.crl))
             yield from (self._of_file(name, path) for name, path in files if path is not None)
+        for uplink in self._uplinks:
+            yield self._of_file(f"certificate for {uplink.gateway}", uplink.certificate)
         ends = self._broker_ends()
         if ends is not None:
             yield Expiry(BROKER, ends)

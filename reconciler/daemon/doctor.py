@@ -93,7 +93,7 @@ def keys(config: GatewayConfig) -> Iterator[CheckResult]:
 
 def certificates(config: GatewayConfig) -> Iterator[CheckResult]:
     """Check when the certificates and the revocation list in the configuration expire."""
-    for each in CertificateWatch(config.mqtt).expiries():
+    for each in CertificateWatch(config.mqtt, config.uplink).expiries():
         if each.ends is None:
             yield failed(each.name, each.problem, REMEDIES["CertificateUnreadable"].text)
         else:
@@ -104,6 +104,7 @@ def permissions(config: GatewayConfig) -> Iterator[CheckResult]:
     """Check that only the owner can read secrets, and only the owner can write files that the gateway trusts."""
     secrets = [*config.keys.gateway.glob("*.key"), config.keys.status, config.repository.ssh_key]
     secrets.append(config.mqtt.key if config.mqtt else None)
+    secrets += [uplink.key for uplink in config.uplink]
     secrets.append(config.automation.key if config.automation else None)
     for path in secrets:
         if path is not None and path.exists():

@@ -22,7 +22,7 @@ from reconciler.daemon.assembly import policy_of, remote_of
 from reconciler.daemon.certificate_watch import BROKER
 from reconciler.daemon.doctor import CheckResult, CheckSeverity, expiry, failed, passed
 from reconciler.daemon.instance_lock import holder
-from reconciler.devices.mqtt_link import certificate_ends
+from reconciler.devices.mqtt_tls import certificate_ends
 from reconciler.engine.links import MQTT
 from reconciler.errors import FleetError
 from reconciler.git.mirror import Mirror
@@ -65,7 +65,26 @@ def broker(config: GatewayConfig) -> Iterator[CheckResult]:
         # The broker uses the certificate's name as the client id: a second connection would end the daemon's.
         yield _reported_by_daemon(config)
         return
-    yield from _connect(config.name, mqtt)
+    yield from _connect("broker", f"tinyfleet-{config.name}", mqtt)
+
+
+def uplinks(config: GatewayConfig) -> Iterator[CheckResult]:
+    """Connect to the brokers of other gateways as the daemon does, unless the daemon is running."""
+    running = holder(config.state_dir) is not None
+    status = (runtime_status.read(config.state_dir) or {}).get("uplinks", {}) if running else {}
+    for each in config.uplink:
+        check = f"uplink to {each.gateway}"
+        if not running:
+            address = MqttConfig(each.host, each.port, each.ca, each.certificate, each.key)
+            yield from _connect(check, f"tinyfleet-uplink-{config.name}", address)
+        elif each.gateway not in status:
+            remedy = f"add {each.gateway} to `forward` of this gateway in Git, or remove the uplink"
+            yield CheckResult(check, CheckSeverity.WARNING, "the daemon does not use it", remedy)
+        elif status[each.gateway] is not None:
+            remedy = "stop the daemon and run doctor again for details"
+            yield failed(check, f"the daemon reports: {status[each.gateway]}", remedy)
+        else:
+            yield passed(check, "the gateway answers the daemon")
 
 
 def _reported_by_daemon(config: GatewayConfig) -> CheckResult:
@@ -81,7 +100,8 @@ def _reported_by_daemon(config: GatewayConfig) -> CheckResult:
     return passed("broker", "the daemon is connected")
 
 
-def _connect(gateway: str, mqtt: MqttConfig) -> Iterator[CheckResult]:
+def _connect(check: str, client_id: str, mqtt: MqttConfig) -> Iterator[CheckResult]:
+    section = "[mqtt]" if check == "broker" else "[[uplink]]"
     address = f"{mqtt.host}:{mqtt.port}"
     answered = threading.Event()
     reasons: list[ReasonCode] = []
@@ -97,8 +117,7 @@ def _connect(gateway: str, mqtt: MqttConfig) -> Iterator[CheckResult]:
         if isinstance(opened, ssl.SSLSocket):
             certificates.append(certificate_ends(opened))
 
-    name = f"tinyfleet-{gateway}"
-    client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
+    client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5)
     client.on_connect = on_connect
     client.on_socket_open = on_socket_open
     try:
@@ -108,26 +127,30 @@ def _connect(gateway: str, mqtt: MqttConfig) -> Iterator[CheckResult]:
         client.loop_start()
         answered.wait(WAIT_S)
     except ssl.SSLError as error:
-        yield failed("broker", f"{address}: TLS: {error.reason or error}", "compare ca, certificate and key in [mqtt]")
+        yield failed(check, f"{address}: TLS: {error.reason or error}", f"compare ca, certificate and key in {section}")
         return
     except socket.gaierror as error:
-        yield failed("broker", f"{address}: {error.strerror}", "correct `host` in [mqtt], or the DNS settings")
+        yield failed(check, f"{address}: {error.strerror}", f"correct `host` in {section}, or the DNS settings")
         return
     except OSError as error:
         wrong = error.strerror or error
-        yield failed("broker", f"{address}: {wrong}", "is it running, and does the firewall allow this?")
+        yield failed(check, f"{address}: {wrong}", "is it running, and does the firewall allow this?")
         return
     finally:
         client.disconnect()
         client.loop_stop()
-    yield from (expiry(BROKER, ends, REMEDIES["CertificateExpiring"].text) for ends in certificates[:1] if ends)
+    yield from (
+        expiry(BROKER if check == "broker" else f"broker of the {check}", ends, REMEDIES["CertificateExpiring"].text)
+        for ends in certificates[:1]
+        if ends
+    )
     if not reasons:
-        yield failed("broker", f"{address} does not answer", "is another service listening there?")
+        yield failed(check, f"{address} does not answer", "is another service listening there?")
     elif reasons[0].is_failure:
         remedy = "see the broker's log and its access list"
-        yield failed("broker", f"{address} refused the connection: {reasons[0]}", remedy)
+        yield failed(check, f"{address} refused the connection: {reasons[0]}", remedy)
     else:
-        yield passed("broker", f"connected to {address}")
+        yield passed(check, f"connected to {address}")
 
 
 def _tls(mqtt: MqttConfig) -> ssl.SSLContext:

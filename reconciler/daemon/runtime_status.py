@@ -55,6 +55,7 @@ class RuntimeStatus:
     building: tuple[str, ...] = ()
     build_failures: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # the reason and the message
     links: Mapping[str, LinkFigures] = field(default_factory=dict)
+    uplinks: Mapping[str, str | None] = field(default_factory=dict)  # what is wrong with each; None: nothing
     unauthenticated: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     contests: Mapping[ContestId, ContestFigures] = field(default_factory=dict)
     trainings: Mapping[TrainingId, TrainingFigures] = field(default_factory=dict)
@@ -85,6 +86,7 @@ def live_of(engine: Engine, links: Links, rates: LinkRates) -> RuntimeStatus:
             name: LinkFigures(troubles.get(name), figures, bauds.get(name), rates.of(name))
             for name, figures in links.statistics().items()
         },
+        uplinks=engine.node.uplinks,
         unauthenticated={name: (each.count, each.why) for name, each in engine.inventory.trust.refused.items()},
         contests=engine.statuses.contest_figures,
         trainings=engine.statuses.training_figures,
@@ -111,6 +113,7 @@ def as_dict(live: RuntimeStatus) -> dict[str, Any]:
             name: {"reason": reason, "message": message} for name, (reason, message) in live.build_failures.items()
         },
         "links": {name: _link(figures) for name, figures in live.links.items()},
+        "uplinks": dict(sorted(live.uplinks.items())),
         "unauthenticated": {
             name: {"count": count, "why": why} for name, (count, why) in sorted(live.unauthenticated.items())[:LISTED]
         },

@@ -8,14 +8,12 @@ While the broker is unreachable nothing is queued, because a stale question is u
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
-import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -29,6 +27,7 @@ from reconciler.devices.link import AnswerReceived, Event, LinkState, LinkStatis
 from reconciler.devices.messages import BLOCK_BYTES_MAX, Order, Question, Unanswered, encode, parse_answer
 from reconciler.devices.mqtt_connection import MqttConnection
 from reconciler.devices.mqtt_properties import PackedProperties, expiring
+from reconciler.devices.mqtt_tls import ClientTls, certificate_ends, send_at_once
 from reconciler.foreign_text import printable_line
 from reconciler.model import DeviceId
 
@@ -107,7 +106,7 @@ class MqttLink:
         self._pacing: dict[DeviceId, asyncio.TimerHandle] = {}
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._tls = _tls(settings) if settings.ca else None
+        self._tls = ClientTls(settings.ca, settings.certificate, settings.key) if settings.ca else None
         self._client = self._make_client()
 
     # ------------------------------------------------------------ the Link interface
@@ -281,7 +280,7 @@ class MqttLink:
         name = f"tinyfleet-{self._settings.gateway}"
         client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
         if self._tls is not None:
-            client.tls_set_context(self._tls)
+            client.tls_set_context(self._tls.context)
         client.will_set(self._presence, ABSENT, qos=1, retain=True)
         client.on_pre_connect = self._on_pre_connect
         client.on_socket_open = self._on_socket_open
@@ -296,18 +295,14 @@ class MqttLink:
         if self._tls is None:
             return
         try:
-            _load_certificates(self._tls, self._settings)
+            self._tls.read_again()
         except LinkUnusable as unusable:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._events.put_nowait, LinkState(up=False, why=str(unusable)))
 
     def _on_socket_open(self, _client: Client, _data: object, opened: object) -> None:
-        """In the thread that connects: prepare the socket, which with TLS is wrapped and has its handshake behind it.
-
-        Nagle's algorithm is off: with a peer that delays its ACKs it holds each small message back for 40 ms.
-        """
-        if isinstance(opened, socket.socket):
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        """In the thread that connects: prepare the socket; with TLS, its handshake is done."""
+        send_at_once(opened)
         if isinstance(opened, ssl.SSLSocket):
             self.broker_certificate_ends = certificate_ends(opened)
 
@@ -344,34 +339,3 @@ class MqttLink:
 
     def _report_failure(self, why: str) -> None:
         self._events.put_nowait(LinkState(up=False, why=f"{self._settings.host}:{self._settings.port}: {why}"))
-
-
-def certificate_ends(connection: ssl.SSLSocket) -> datetime | None:
-    """Return when the certificate of the other side expires, after the handshake."""
-    ends = (connection.getpeercert() or {}).get("notAfter")
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if isinstance(ends, str) else None
-
-
-def _tls(settings: MqttSettings) -> ssl.SSLContext:
-    with _translated(settings):
-        context = ssl.create_default_context(cafile=str(settings.ca))
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    _load_certificates(context, settings)
-    return context
-
-
-def _load_certificates(context: ssl.SSLContext, settings: MqttSettings) -> None:
-    """Take over what the files hold now; connections that are open keep theirs."""
-    with _translated(settings):
-        context.load_verify_locations(cafile=settings.ca)
-        if settings.certificate and settings.key:
-            context.load_cert_chain(settings.certificate, settings.key)
-
-
-@contextlib.contextmanager
-def _translated(settings: MqttSettings) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ssl.SSLError) as error:
-        named = ", ".join(str(path) for path in (settings.ca, settings.certificate, settings.key) if path)
-        raise LinkUnusable(f"can't set up TLS with {named}: {error}") from error

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.bus.uplink import UplinkSettings
 from reconciler.compiler.sandbox import BuildLimits
 from reconciler.engine.artifacts.build_service_adapter import Builder
 from reconciler.engine.clock import Clock
@@ -48,6 +49,7 @@ class Ports:
     cluster: Callable[[], AbstractContextManager[Executor]] | None = None  # runs trials; None: there is none
     proposer: ContestProposer | None = None  # on `git_thread` only; None: this gateway has no key for proposals
     peers: PeerStatuses | None = None  # on `git_thread` only; None: rollouts do not span gateways
+    uplinks: Mapping[str, UplinkSettings] = field(default_factory=dict)  # by gateway
     builds_isolated: bool = True  # builds have no access to the network
     expiries: Callable[[], tuple[Expiry, ...]] = tuple  # of certificates, read again at each pass
     page: bool = False  # write an HTML page next to the status README

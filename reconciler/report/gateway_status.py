@@ -47,7 +47,7 @@ class GatewayFacts:
     unknown_devices: frozenset[str] = frozenset()  # they report on a link and are not in Git; never served
     expiries: tuple[Expiry, ...] = ()  # of certificates and what else expires
     node: NodeState | None = None  # None: it offers no operations
-    uplinks: Mapping[str, bool] = field(default_factory=dict)  # whether the gateways answer that this one asks
+    uplinks: Mapping[str, str | None] = field(default_factory=dict)  # what is wrong with those that this one asks
     node_pending: bool = False  # that is not known yet, and its condition stays
     cohort_label: str | None = None  # that the fleet declares
     storage_refusals: Mapping[str, str] | None = None  # by bucket: why its last item was refused; None: no buckets
@@ -112,9 +112,9 @@ def _of_node(facts: GatewayFacts) -> Iterator[tuple[str, str | None, str, str]]:
     if node is None:
         return
     yield "NodeServing", None if node.good else node.message, node.reason, node.message
-    silent = ", ".join(sorted(name for name, answers in facts.uplinks.items() if not answers))
-    if silent:
-        yield "UplinkUp", f"{silent}: no answer over the bridge of the broker", "UplinkDown", ""
+    down = "; ".join(f"{name}: {why}" for name, why in sorted(facts.uplinks.items()) if why is not None)
+    if down:
+        yield "UplinkUp", down, "UplinkDown", ""
     elif facts.uplinks:
         yield "UplinkUp", None, "UplinkUp", "The gateways answer that are asked."
     if facts.storage_refusals is not None:

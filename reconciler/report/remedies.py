@@ -124,7 +124,7 @@ _GATEWAYS: Mapping[str, str] = {
     "CertificateExpired": _RENEW,
     "CertificateUnreadable": "restore the file that the message names, or correct its path in gateway.toml",
     "RequestsRefused": "write the configuration of the broker again with tinyfleet pki broker-config",
-    "UplinkDown": "check the line, the bridge in the log of the broker, and the other gateway",
+    "UplinkDown": "check the line, [[uplink]] in gateway.toml, and the other gateway with its broker",
     "StorageUnusable": "check owner, permissions and free space of the state folder",
     "StorageFull": "raise bytes of node.storage, or keep less in the buckets",
     "ModuleUnreadable": "nothing: it is read again",

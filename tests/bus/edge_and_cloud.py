@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An edge and a cloud: two brokers with a bridge over a line that can be cut, two nodes in processes, and clients.
+"""An edge and a cloud: two brokers, an uplink over a line that can be cut, two nodes in processes, and clients.
 
 `disturbed` calls operations of the cloud through the edge while the line is cut, a broker restarts, and the cloud is
 killed.
@@ -68,6 +68,7 @@ def edge_and_cloud(folder: Path, *, clients: int, delay_s: float = 0.0) -> Itera
     cloud_broker = BrokerSite(folder / "cloud-broker", "p256")
     edge_broker = BrokerSite(folder / "edge-broker", "p256", authority=cloud_broker.authority)
     cloud_broker.issue("gateway", CLOUD)
+    cloud_broker.issue("uplink", EDGE, folder="uplinks")
     edge_broker.issue("gateway", EDGE)
     for number in range(clients):
         edge_broker.issue("client", f"tool-{number}")
@@ -75,11 +76,11 @@ def edge_and_cloud(folder: Path, *, clients: int, delay_s: float = 0.0) -> Itera
         cloud_broker.start()
         stack.callback(cloud_broker.stop)
         line = stack.enter_context(LineProxy(cloud_broker.port, delay_s))
-        edge_broker.uplink = f"--gateway {EDGE} --uplink {CLOUD}=localhost:{line.port}"
         edge_broker.start()
         stack.callback(edge_broker.stop)
         cloud = stack.enter_context(NodeProcess(CLOUD, cloud_broker, folder / CLOUD))
-        edge = stack.enter_context(NodeProcess(EDGE, edge_broker, folder / EDGE))
+        uplink = (CLOUD, line.port, cloud_broker.certificates / "uplinks")
+        edge = stack.enter_context(NodeProcess(EDGE, edge_broker, folder / EDGE, uplink))
         made = EdgeAndCloud(edge_broker, cloud_broker, line, edge, cloud, folder)
         with made.client("tool-0") as client:
             known = threading.Event()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line between two brokers: it delays what it carries, and can be cut."""
+"""A line between two brokers: it delays what it carries, and can be cut or frozen."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LineProxy:
         self.port = mosquitto.free_port()
         self._target, self._delay_s = target, delay_s
         self._loop = asyncio.new_event_loop()
-        self._up, self._is_cut = threading.Event(), False
+        self._up, self._is_cut, self._is_frozen = threading.Event(), False, False
         self._open: set[asyncio.WriteTransport] = set()
         self._thread = threading.Thread(target=self._run)
 
@@ -41,6 +41,10 @@ class LineProxy:
     def cut(self) -> None:
         """End all connections, and refuse new ones."""
         self._soon(self._cut)
+
+    def freeze(self) -> None:
+        """Carry nothing any more, without a word to either side."""
+        self._soon(self._freeze)
 
     def restore(self) -> None:
         """Carry new connections again."""
@@ -61,8 +65,11 @@ class LineProxy:
         for transport in list(self._open):
             transport.abort()
 
+    def _freeze(self) -> None:
+        self._is_frozen = True
+
     def _restore(self) -> None:
-        self._is_cut = False
+        self._is_cut = self._is_frozen = False
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -96,7 +103,6 @@ class LineProxy:
             self._loop.call_later(self._delay_s, self._write, writer, data)
         writer.transport.abort()
 
-    @staticmethod
-    def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
-        if not writer.transport.is_closing():
+    def _write(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        if not self._is_frozen and not writer.transport.is_closing():
             writer.write(data)

@@ -17,9 +17,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from reconciler.bus.fleet_changes import ProposedCommit, WishedChange
+from reconciler.bus.uplink import UplinkSettings
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings, OnAnswer, OnRequest
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.node.devices import DevicePorts
@@ -110,13 +111,21 @@ async def propose(wish: WishedChange) -> ProposedCommit:
     raise AssertionError(wish)
 
 
-async def serve(name: GatewayId, port: int, certificates: Path, folder: Path, drains: Sequence[str]) -> None:
+async def serve(  # noqa: PLR0913, PLR0917 - what the process is started with
+    name: GatewayId, port: int, certificates: Path, folder: Path, drains: Sequence[str], uplink: Sequence[Any]
+) -> None:
+    uplinks = {}
+    if uplink:
+        other, its_port, files = uplink
+        where = Path(files)
+        named = where / "ca.crt", where / f"{name}.crt", where / f"{name}.key"
+        uplinks[other] = UplinkSettings(other, "localhost", its_port, *named)
     ca, certificate, key = (certificates / file for file in ("ca.crt", f"{name}.crt", f"{name}.key"))
     link = MqttLink(MqttSettings("localhost", FLEET, name, port, ca, certificate, key))
     with ThreadPoolExecutor(1) as thread:
         inventory = Inventory(StateWriter(folder / "state.db"))
         devices = DevicePorts(inventory, OneLink(link), keys.generate(), SystemClock())  # type: ignore[arg-type]  # no more of it is used
-        ports = NodePorts(name, folder, devices, ModuleSource(), thread, propose)  # type: ignore[arg-type]  # no more of it is used
+        ports = NodePorts(name, folder, devices, ModuleSource(), thread, propose, uplinks)  # type: ignore[arg-type]  # no more of it is used
         station = NodeStation(ports, lambda: report(station))
         station.watch(desired(drains))
         loop = asyncio.get_running_loop()
@@ -137,8 +146,12 @@ def report(station: NodeStation) -> None:
 class NodeProcess:
     """The process, for a test that starts and kills it."""
 
-    def __init__(self, name: GatewayId, site: BrokerSite, folder: Path) -> None:
+    def __init__(
+        self, name: GatewayId, site: BrokerSite, folder: Path, uplink: tuple[str, int, Path] | None = None
+    ) -> None:
+        """An `uplink` is the name of another gateway, the port of its broker, and a folder with certificates for it."""
         self._name, self._site, self._folder = name, site, folder
+        self._uplink = [*uplink[:2], str(uplink[2])] if uplink is not None else []
         folder.mkdir()
 
     def __enter__(self) -> Self:
@@ -152,7 +165,14 @@ class NodeProcess:
 
     def start(self, *drains: str) -> None:
         """Start it, and wait until it offers its operations."""
-        settings = [self._name, self._site.port, str(self._site.certificates), str(self._folder), list(drains)]
+        settings = [
+            self._name,
+            self._site.port,
+            str(self._site.certificates),
+            str(self._folder),
+            list(drains),
+            self._uplink,
+        ]
         command = [sys.executable, "-m", "tests.bus.node_process", json.dumps(settings)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.wait_for(lambda line: "node.inspect" in line)
@@ -183,5 +203,5 @@ class NodeProcess:
 
 
 if __name__ == "__main__":
-    name, port, certificates, folder, drains = json.loads(sys.argv[1])
-    asyncio.run(serve(GatewayId(name), port, Path(certificates), Path(folder), drains))
+    name, port, certificates, folder, drains, uplink = json.loads(sys.argv[1])
+    asyncio.run(serve(GatewayId(name), port, Path(certificates), Path(folder), drains, uplink))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real brokers, a bridge and processes: nothing is lost or done twice while they fail."""
+"""Real brokers, an uplink and processes: nothing is lost or done twice while they fail."""
 
 from __future__ import annotations
 

@@ -121,20 +121,11 @@ def test_the_broker_configuration_for_another_path(desk: Desk) -> None:
     assert "user @north" in (folder / "tinyfleet.acl").read_text(encoding="utf-8")
 
 
-def test_the_broker_configuration_with_a_bridge(desk: Desk) -> None:
-    command = "broker-config --ca {d}/ca --broker b.plant -o {d}/broker --uplink "
-    desk.done(command + "cloud=cloud.example:8883 --gateway north")
-    configuration = (desk.directory / "broker" / "tinyfleet.conf").read_text(encoding="utf-8")
-    assert "connection uplink-cloud\naddress cloud.example:8883\n" in configuration
-    assert f"bridge_certfile {desk.directory}/broker/north.crt\n" in configuration
-    assert "remote_clientid @north\n" in configuration
-    assert "is not a valid gateway name" in desk.refused(command + "a/b=h:1 --gateway north")
-    for wrong, why in (
-        ("cloud=h:1", "--uplink needs --gateway"),
-        ("cloud --gateway north", "is not NAME=HOST:PORT"),
-        ("cloud=h:x --gateway north", "is not NAME=HOST:PORT"),
-    ):
-        assert why in desk.run(command + wrong).stderr
+def test_the_broker_knows_the_uplinks_of_gateways(desk: Desk) -> None:
+    issued = desk.run("issue uplink north --ca {d}/ca -o {d}/cloud --passphrase-file {p}")
+    assert "so that the broker knows the uplink" in issued.stderr
+    desk.done("broker-config --ca {d}/ca --broker b.plant -o {d}/broker")
+    assert "user ^north\n" in (desk.directory / "broker" / "tinyfleet.acl").read_text(encoding="utf-8")
 
 
 def test_an_authority_key_that_others_can_read_is_refused(desk: Desk) -> None:

@@ -48,7 +48,7 @@ def days_left(watch: CertificateWatch) -> dict[str, int | None]:
 
 def test_every_expiry_that_the_gateway_knows(mqtt: MqttConfig) -> None:
     delegation = Delegation(b"k" * 32, b"v" * 16, 1, int((NOW + timedelta(days=7)).timestamp()))
-    watch = CertificateWatch(mqtt, delegation, lambda: NOW + timedelta(days=3))
+    watch = CertificateWatch(mqtt, (), delegation, lambda: NOW + timedelta(days=3))
     assert days_left(watch) == {
         "certificate authority": 100,
         "gateway certificate": 20,
@@ -56,7 +56,7 @@ def test_every_expiry_that_the_gateway_knows(mqtt: MqttConfig) -> None:
         "delegation": 7,
         "broker certificate": 3,
     }
-    assert CertificateWatch(None, Delegation(b"k" * 32, b"v" * 16, 1)).expiries() == ()
+    assert CertificateWatch(None, (), Delegation(b"k" * 32, b"v" * 16, 1)).expiries() == ()
 
 
 def test_of_several_certificates_in_one_file_the_first_to_expire_counts(mqtt: MqttConfig) -> None:

@@ -42,9 +42,9 @@ def test_a_node_has_conditions_of_its_own_which_stay_while_nothing_is_known() ->
         status = gateway_status(facts, PassStamp(LATER, "c2"), previous)
         return {each.type: each.reason for each in status.conditions[7:]}
 
-    facts = GatewayFacts("hall", good, node=serving, uplinks={"cloud": True, "spare": False})
+    facts = GatewayFacts("hall", good, node=serving, uplinks={"cloud": None, "spare": "no answer"})
     assert of_node(facts) == {"NodeServing": "NodeServing", "UplinkUp": "UplinkDown"}
-    assert of_node(replace(facts, uplinks={"cloud": True})) == {"NodeServing": "NodeServing", "UplinkUp": "UplinkUp"}
+    assert of_node(replace(facts, uplinks={"cloud": None})) == {"NodeServing": "NodeServing", "UplinkUp": "UplinkUp"}
     assert of_node(replace(facts, uplinks={})) == {"NodeServing": "NodeServing"}
     stores = replace(facts, uplinks={}, storage_refusals={})
     assert of_node(stores)["StorageWithin"] == "StorageWithin"

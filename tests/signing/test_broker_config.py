@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from signing import broker_config
-from signing.broker_config import Listener, Uplink
+from signing.broker_config import Listener
 from signing.key_files import KeyStoreError
 from signing.pki import Role, Subject
 
@@ -39,37 +39,10 @@ def test_values_with_spaces_are_rejected() -> None:
             _configuration(listener)
 
 
-def test_a_bridge_carries_the_requests_of_one_gateway_and_the_answers_to_it() -> None:
-    listener = Listener(PurePosixPath("/etc/mosquitto/fleet"), BROKER, 8883)
-    north, cloud = Subject(Role.GATEWAY, "north"), Subject(Role.GATEWAY, "cloud")
-    lines = broker_config.bridge("plant", listener, Uplink(north, cloud, "cloud.example", 8883)).splitlines()
-    assert [line for line in lines if line.startswith("topic")] == [
-        "topic server/cloud/request/north out 0 tinyfleet/plant/ tinyfleet/plant/",
-        "topic server/cloud/answer/north in 0 tinyfleet/plant/ tinyfleet/plant/",
-    ]
-    assert "bridge_keyfile /etc/mosquitto/fleet/north.key" in lines
-    with pytest.raises(KeyStoreError, match="not a valid host"):
-        broker_config.bridge("plant", listener, Uplink(north, cloud, "cloud\nallow_anonymous true", 1))
-
-
-def test_rights() -> None:
+def test_an_uplink_may_ask_in_the_name_of_its_gateway_and_read_the_answers() -> None:
     template = (SYSTEMD / "mosquitto-acl.conf").read_text(encoding="utf-8")
-    lines = broker_config.access(template, "plant", ["north", "south"], ["line-tool"]).splitlines()
-    rights = [line for line in lines if line and not line.startswith("#")]
-    assert rights[:3] == [
-        "pattern read tinyfleet/plant/%u/down",
-        "pattern write tinyfleet/plant/%u/up",
-        "pattern write tinyfleet/plant/%u/presence",
+    rules = broker_config.access(template, "plant", ("cloud",), (), ("north",))
+    assert rules.partition("user ^north\n")[2].strip().splitlines() == [
+        "topic write tinyfleet/plant/server/+/request/north",
+        "topic read tinyfleet/plant/server/+/answer/north",
     ]
-    assert rights[3:25:11] == ["user @north", "user @south"]
-    assert "topic read tinyfleet/plant/server/south/request/+" in rights
-    assert "topic write tinyfleet/plant/server/+/request/south" in rights
-    assert "topic readwrite tinyfleet/plant/gateway/south/presence" in rights
-    assert rights[25:] == [
-        "user ~line-tool",
-        "topic write tinyfleet/plant/request/line-tool",
-        "topic read tinyfleet/plant/answer/line-tool",
-    ]
-    for fleet, gateway in (("plant\nx", "a"), ("plant", "a\nx"), ("+", "a"), ("plant", "#")):
-        with pytest.raises(KeyStoreError, match="not a valid"):
-            broker_config.access(template, fleet, [gateway])

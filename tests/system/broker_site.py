@@ -42,7 +42,6 @@ class BrokerSite:
         """Make an authority, or use that of another site."""
         self.folder, self.kind, self.port = folder, kind, mosquitto.free_port()
         self.certificates = folder / "pki"
-        self.uplink = ""  # options of the broker's configuration
         self.authority = authority if authority is not None else folder / "ca"
         self._passphrase = folder / "passphrase"
         self._passphrase.touch(mode=0o600)
@@ -58,8 +57,9 @@ class BrokerSite:
         assert result.exit_code == 0, (result.output, result.exception)
         return result.output
 
-    def issue(self, role: str, name: str, more: str = "") -> None:
-        self.pki(f"issue {role} {name} --ca {self.authority} -o {self.certificates} --key {self.kind} {more}")
+    def issue(self, role: str, name: str, more: str = "", *, folder: str = "") -> None:
+        out = self.certificates / folder
+        self.pki(f"issue {role} {name} --ca {self.authority} -o {out} --key {self.kind} {more}")
 
     def issue_in_the_past(self, name: str) -> None:
         """Issue a device's certificate that expired yesterday."""
@@ -69,7 +69,7 @@ class BrokerSite:
 
     def configure(self) -> None:
         line = f"broker-config --ca {self.authority} --broker localhost -o {self.certificates}"
-        self.pki(f"{line} --port {self.port} --bind 127.0.0.1 {self.uplink}", passphrase=False)
+        self.pki(f"{line} --port {self.port} --bind 127.0.0.1", passphrase=False)
 
     def start(self) -> None:
         """Start the broker with exactly the configuration that the command writes."""

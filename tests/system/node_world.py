@@ -55,10 +55,16 @@ class NodeWorld:
         text = configuration.read_text(encoding="utf-8") + ("" if line is None else mqtt_link(link))
         configuration.write_text(text.replace(f'"{GATEWAY}"', f'"{name}"').replace(f"/{GATEWAY}.", f"/{name}."))
 
-    def bridge_to(self, other: NodeWorld) -> None:
-        """Bridge the broker to that of another gateway."""
-        self.broker.uplink = f"--gateway {self.name} --uplink {other.name}=localhost:{other.broker.port}"
-        self.broker.restart()
+    def ask(self, other: NodeWorld) -> None:
+        """Give the gateway the address of the broker of another gateway, before it starts."""
+        other.broker.issue("uplink", self.name, folder="uplinks")
+        files = other.broker.certificates / "uplinks"
+        lines = [
+            *("", "[[uplink]]", f'gateway = "{other.name}"', 'host = "localhost"', f"port = {other.broker.port}"),
+            *(f'ca = "{files}/ca.crt"', f'certificate = "{files}/{self.name}.crt"', f'key = "{files}/{self.name}.key"'),
+        ]
+        with (self.world.folder / "gateway.toml").open("a", encoding="utf-8") as configuration:
+            configuration.write("\n".join(lines) + "\n")
 
     def stop(self) -> None:
         """End the broker; the world ends the daemon."""

@@ -73,6 +73,9 @@ def named_files(settings: config.GatewayConfig) -> list[tuple[str, Path]]:
     }
     if (cluster := settings.cluster) is not None:
         found |= {"cluster.ca": cluster.ca, "cluster.certificate": cluster.certificate, "cluster.key": cluster.key}
+    for place, uplink in enumerate(settings.uplink):
+        files = {"ca": uplink.ca, "certificate": uplink.certificate, "key": uplink.key}
+        found |= {f"uplink.{place}.{name}": path for name, path in files.items()}
     found |= {f"{name}.url_file": chat.url_file for name, chat in settings.chats.items()}
     with_token = {"matrix": settings.matrix, "alertmanager": settings.alertmanager}
     found |= {f"{name}.token": each.token for name, each in with_token.items() if each is not None}

@@ -34,6 +34,7 @@ CHECKS: tuple[Callable[[config.GatewayConfig], Iterator[CheckResult]], ...] = (
     doctor.sandbox,
     doctor_network.git,
     doctor_network.broker,
+    doctor_network.uplinks,
 )
 MARKS = {
     CheckSeverity.OK: Text("ok", "green"),

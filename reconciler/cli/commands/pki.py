@@ -35,7 +35,7 @@ from signing.pki_keys import KeyKind
 from signing.pki_store import CertificateStore, Issuer
 
 CA_DAYS, CRL_DAYS = 7300, 365
-DAYS = {Role.BROKER: 730, Role.GATEWAY: 730, Role.DEVICE: 3650, Role.CLIENT: 730}
+DAYS = {Role.BROKER: 730, Role.GATEWAY: 730, Role.DEVICE: 3650, Role.CLIENT: 730, Role.UPLINK: 730}
 MAX_DAYS = 36500
 WARN_DAYS = EXPIRES_SOON.days
 CA = click.option("--ca", "directory", type=DIRECTORY, required=True, help="Directory of the certificate authority.")
@@ -172,7 +172,7 @@ def issue(  # noqa: PLR0913, PLR0917 - one parameter for each option
             else:
                 made = issuer.issue_for_csr(csr, out / f"{subject.name}.crt", subject, term)
             issued.append(IssuedFile(str(subject), out / f"{subject.name}.crt", made.not_valid_after_utc))
-    if role in {Role.GATEWAY, Role.CLIENT}:
+    if role in {Role.GATEWAY, Role.CLIENT, Role.UPLINK}:
         note(f"run `tinyfleet pki broker-config` again, so that the broker knows the {role.value}")
 
 
@@ -321,14 +321,6 @@ def show(directory: Path, warn_days: int, output: str) -> None:
 @click.option("--folder", type=PurePath, help="Path of that folder on the broker. [default: the same path]")
 @click.option("--port", type=click.IntRange(1, 65535), default=8883, show_default=True, help="Port of the broker.")
 @click.option("--bind", metavar="ADDRESS", default="", help="Address to listen on. [default: all]")
-@click.option("--gateway", metavar="NAME", help="With --uplink: the gateway of this broker.")
-@click.option(
-    "--uplink",
-    "uplinks",
-    metavar="NAME=HOST:PORT",
-    multiple=True,
-    help="Bridge to the broker of the gateway NAME, which does what this one can't.",
-)
 def broker_config(  # noqa: PLR0913, PLR0917 - as above
     directory: Path,
     broker: str,
@@ -336,41 +328,25 @@ def broker_config(  # noqa: PLR0913, PLR0917 - as above
     folder: PurePath | None,
     port: int,
     bind: str,
-    gateway: str | None,
-    uplinks: tuple[str, ...],
 ) -> None:
     """Write the configuration of mosquitto.
 
-    It has the listener, the access rules, the certificate authority and the revocation list. A bridge of --uplink
-    uses NAME.crt and NAME.key of --gateway in the same folder.
+    It has the listener, the access rules, the certificate authority and the revocation list.
     """
-    bridges = [_uplink(gateway, text) for text in uplinks]
     with translated():
         store = CertificateStore(directory)
         listener = broker_files.Listener(folder or out.absolute(), Subject(Role.BROKER, broker), port, bind)
         revoked = store.crl().public_bytes(Encoding.PEM)
         now = datetime.now(UTC)
-        gateways, clients = (pki_expiry.admitted(store, role, now) for role in (Role.GATEWAY, Role.CLIENT))
-        access = broker_files.access(_template("mosquitto-acl.conf"), store.fleet, gateways, clients)
+        admitted = (pki_expiry.admitted(store, role, now) for role in (Role.GATEWAY, Role.CLIENT, Role.UPLINK))
+        access = broker_files.access(_template("mosquitto-acl.conf"), store.fleet, *admitted)
         out.mkdir(parents=True, exist_ok=True)
         key_files.write_public(out / "ca.crt", pki_store.pem(store.certificate))
         key_files.write_public(out / "ca.crl", revoked)
         key_files.write_public(out / broker_files.ACCESS, access.encode())
         configuration = broker_files.configuration(_template("mosquitto.conf"), listener)
-        configuration += "".join(broker_files.bridge(store.fleet, listener, each) for each in bridges)
         key_files.write_public(out / broker_files.CONFIGURATION, configuration.encode())
     click.echo(f"{out / broker_files.CONFIGURATION}: include this file in the configuration of mosquitto")
-
-
-def _uplink(gateway: str | None, text: str) -> broker_files.Uplink:
-    if gateway is None:
-        raise click.UsageError("--uplink needs --gateway, the gateway of this broker")
-    name, _, address = text.partition("=")
-    host, _, port = address.rpartition(":")
-    if not (name and host and port.isdecimal()):
-        raise click.BadParameter(f"{text!r} is not NAME=HOST:PORT", param_hint="--uplink")
-    with translated():
-        return broker_files.Uplink(Subject(Role.GATEWAY, gateway), Subject(Role.GATEWAY, name), host, int(port))
 
 
 def _date(timestamp: datetime) -> str:

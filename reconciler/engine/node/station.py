@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,11 +21,13 @@ from reconciler.bus.fleet_changes import Propose
 from reconciler.bus.forwarded_requests import ForwardedRequests
 from reconciler.bus.node import OperationNode
 from reconciler.bus.request_server import RequestServer
+from reconciler.bus.uplink import UplinkSettings
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.engine.node.device_requests import PREFIX
 from reconciler.engine.node.devices import DeviceNodes, DevicePorts, node_devices
 from reconciler.engine.node.offer import NodeOffer, OfferPorts, WantedNode
 from reconciler.engine.node.other_gateways import OtherGateways
+from reconciler.engine.node.uplinks import Uplinks
 from reconciler.errors import FleetError, ResourcesExhausted, Transient
 from reconciler.model import Commit, Desired, GatewayId, GatewayNode
 from reconciler.operations.placement import eligible, placement_of
@@ -38,6 +40,7 @@ log = logging.getLogger(__name__)
 RETRY_S = 2.0
 EXPIRE_EVERY_S = 60.0
 ENDING_S = 2.0  # how long calls in progress may take when the daemon stops
+NO_ANSWER = "no answer to the last request"
 DRAINED = NodeState(good=True, reason="Drained", message="No function runs: the gateway may be stopped.")
 GOOD = NodeState(good=True, reason="NodeServing", message="Clients can call the operations of this gateway.")
 
@@ -58,6 +61,7 @@ class NodePorts:
     source: DesiredStateSource  # on `git_thread` only
     git_thread: Executor
     propose: Propose  # what clients wish for
+    uplinks: Mapping[str, UplinkSettings] = field(default_factory=dict)  # by gateway
 
 
 class NodeStation:
@@ -67,7 +71,8 @@ class NodeStation:
         self._ports, self._wake = ports, wake
         self._links = ports.devices.links
         self.node = OperationNode(ports.name)
-        self._others = ForwardedRequests(self._links.ask, wake)
+        self._uplinks = Uplinks(ports.name, ports.uplinks, shared=self._links.ask, on_change=wake)
+        self._others = ForwardedRequests(self._uplinks.ask, wake)
         self.server = RequestServer(self.node, self._answer, self._others)
         self.devices = DeviceNodes(ports.devices, self.server.received)
         self.offer = NodeOffer(self.node, self.devices, OfferPorts(ports.folder, self._read, ports.propose), wake)
@@ -117,9 +122,13 @@ class NodeStation:
         return self.offer.storage_refusals if self._applied is not None else None
 
     @property
-    def uplinks(self) -> Mapping[str, bool]:
-        """Return whether each gateway that this one asks answered its last question."""
-        return {each: each not in self._others.silent for each in self.node.server.forward}
+    def uplinks(self) -> Mapping[str, str | None]:
+        """Return what is wrong with the way to each gateway that this one asks; None: nothing."""
+        silent = self._others.silent
+        return {
+            each: self._uplinks.trouble(each) or (NO_ANSWER if each in silent else None)
+            for each in self.node.server.forward
+        }
 
     @property
     def reports(self) -> tuple[FunctionReport, ...]:
@@ -131,6 +140,7 @@ class NodeStation:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_git(), name="operations")
             group.create_task(self.devices.run(), name="requests of devices")
+            group.create_task(self._uplinks.run(), name="uplinks")
             group.create_task(OtherGateways(self.node, self._others).run(), name="other gateways")
 
     async def _follow_git(self) -> None:
@@ -169,13 +179,17 @@ class NodeStation:
 
     async def _apply(self, wanted: WantedNode | None) -> None:
         if wanted is None:
-            self.node.forward_to(())
+            self._forward_to(())
             await self.stop()
             return
         await self.offer.apply(wanted)
         self.server.begun = self.offer.begun
-        self.node.forward_to(wanted.node.forward)
+        self._forward_to(wanted.node.forward)
         self._links.serve_requests(self.server.received, self._others.received)
+
+    def _forward_to(self, gateways: tuple[GatewayId, ...]) -> None:
+        self.node.forward_to(gateways)
+        self._uplinks.follow(self._seen.fleet.name if self._seen is not None else "", gateways, self._others.received)
 
     def _answer(self, asker: str, payload: bytes) -> None:
         """Send a message to the client, gateway or device that asked."""
