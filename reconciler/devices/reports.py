@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
+from functools import lru_cache
 from typing import Final
 
 from reconciler.devices.errors import Malformed
@@ -19,6 +20,7 @@ from reconciler.model import SHORT_DIGEST_BYTES, LearningProgress, LearningStage
 TEXT_BYTES_MAX = 31
 PREBAKED_MAX = 8
 HISTOGRAM_BINS = 8
+SHARED_MAX = 1024  # keys, digests and capabilities that are kept once for all devices
 ANSWER_MS, ANSWER_MS_MAX = 2_000, 60_000  # what every gateway allows, and the longest that a device may ask for
 
 PHASES: Final = (Phase.IDLE, Phase.RECEIVING, Phase.STAGED, Phase.TRIAL, Phase.CONFIRMED)  # by number
@@ -256,8 +258,20 @@ def _report(fields: list[object]) -> DeviceReport:
     )
 
 
+@lru_cache(maxsize=SHARED_MAX)
+def _shared_octets(value: bytes) -> bytes:
+    """Return the same object for equal octets, which many devices report."""
+    return value
+
+
+@lru_cache(maxsize=SHARED_MAX)
+def _shared_capabilities(value: CapabilitiesBody) -> CapabilitiesBody:
+    """Likewise."""
+    return value
+
+
 def _key_id(value: object, name: str) -> bytes:
-    return octets(value, name, min_bytes=8, max_bytes=8)
+    return _shared_octets(octets(value, name, min_bytes=8, max_bytes=8))
 
 
 def _open_transfer(value: object) -> OpenTransfer:
@@ -277,7 +291,7 @@ def _capabilities(fields: list[object]) -> CapabilitiesBody:
     digests = items(prebaked, "prebaked")
     if len(digests) > PREBAKED_MAX:
         raise Malformed(f"{len(digests)} pre-baked models")
-    return CapabilitiesBody(
+    body = CapabilitiesBody(
         type=text(kind, "type", max_bytes=TEXT_BYTES_MAX),
         class_id=octets(class_id, "class", min_bytes=16, max_bytes=16),
         pack_format=uint(pack_format, "pack-format"),
@@ -293,6 +307,7 @@ def _capabilities(fields: list[object]) -> CapabilitiesBody:
         firmware=text(firmware, "firmware", max_bytes=TEXT_BYTES_MAX),
         answer_ms=_answer_ms(slow[0]) if slow else ANSWER_MS,
     )
+    return _shared_capabilities(body)
 
 
 def _answer_ms(value: object) -> int:
@@ -364,6 +379,6 @@ def _learning(fields: list[object]) -> LearningProgress:
 
 
 def _digest16(value: object) -> bytes | None:
-    return (
-        None if value is None else octets(value, "digest16", min_bytes=SHORT_DIGEST_BYTES, max_bytes=SHORT_DIGEST_BYTES)
-    )
+    if value is None:
+        return None
+    return _shared_octets(octets(value, "digest16", min_bytes=SHORT_DIGEST_BYTES, max_bytes=SHORT_DIGEST_BYTES))

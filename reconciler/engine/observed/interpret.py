@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 
 from reconciler.compiler.pack.operators import NAMES
 from reconciler.devices.reports import (
@@ -28,6 +29,8 @@ from reconciler.model import (
     TypeId,
     short_digest_from_bytes,
 )
+
+SHARED_MAX = 256  # different capabilities in a fleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ def _parameters(record: DeviceRecord, report: DeviceReport, defaults: PackDefaul
     return {}  # set by another gateway, or our record of them is lost: the planner has them set again
 
 
+@lru_cache(maxsize=SHARED_MAX)
 def _operator_names(bits: bytes) -> frozenset[str]:
     """Return the names of the operators in a device's bit set; an unknown one keeps its number."""
     numbers = int.from_bytes(bits, "little")
@@ -115,7 +119,9 @@ def _operator_names(bits: bytes) -> frozenset[str]:
     )
 
 
+@lru_cache(maxsize=SHARED_MAX)
 def _capabilities(reported: CapabilitiesBody) -> Capabilities:
+    """Return what the planner sees of these; devices of one type report the same, and share it."""
     return Capabilities(
         type=TypeId(reported.type),
         pack_format=reported.pack_format,
