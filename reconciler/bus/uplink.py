@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A connection to the broker of another gateway: requests go there, and its answers come back (docs/adr/0182).
 
-While it is down nothing is queued: whoever asks repeats a request until there is an answer.
+While it is down nothing is queued: a gateway repeats a request until there is an answer.
 For the event loop's thread only.
 """
 

@@ -107,7 +107,16 @@ class Engine:
         self.followed = FollowedModels(name, ports.clock, self.wake.set)
         wishes = WishedChanges(name, ports.source, ports.proposer, ports.git_thread, ports.clock)
         devices = DevicePorts(self.inventory, ports.links, ports.gateway.signer, ports.clock)
-        node = NodePorts(name, ports.state_dir, devices, ports.source, ports.git_thread, wishes.propose, ports.uplinks)
+        node = NodePorts(
+            name,
+            ports.state_dir,
+            devices,
+            ports.source,
+            ports.git_thread,
+            wishes.propose,
+            ports.uplinks,
+            self.pipelines.infer,
+        )
         self.node = NodeStation(node, self.wake.set)
         self._events.nodes = self.node.devices
         self.proposals = ProposalStation(ports.proposer, ports.git_thread, self.wake.set)

@@ -30,7 +30,7 @@ NODE: Mapping[str, Any] = {
 class NodeWorld:
     """The gateway, the broker of its clients and, if there are any, devices behind that or on a line."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a gateway may have
         self,
         world: World,
         name: str = GATEWAY,
@@ -38,6 +38,7 @@ class NodeWorld:
         authority: Path | None = None,
         devices: tuple[str, ...] = (),
         line: SerialLine | None = None,
+        operators: frozenset[str] | None = None,
     ) -> None:
         self.world, self.name = world, name
         folder = world.folder / "broker"
@@ -49,7 +50,8 @@ class NodeWorld:
             self.broker.issue("device", device)
         self.broker.start()
         link = BrokerLink(self.broker.port, self.broker.certificates)
-        self.site = Site(world, devices, link if line is None else line)
+        more = {} if operators is None else {"operators": operators}
+        self.site = Site(world, devices, link if line is None else line, **more)
         self.site.set_up()
         configuration = world.folder / "gateway.toml"
         text = configuration.read_text(encoding="utf-8") + ("" if line is None else mqtt_link(link))

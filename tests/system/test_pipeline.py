@@ -15,8 +15,10 @@ from demo.gateway_configuration import Broker as BrokerLink
 from demo.site import SerialLine, Site
 from demo.world import GATEWAY, TINYFLEET, NotObservedError, World, document
 from reconciler.compiler.tflite.oracle import Oracle
+from reconciler.operations.codes import AnswerCode, OperationFailed
 from tests.firmware.broker import Authority, Broker
 from tests.pipeline.networks import branched
+from tests.system.node_world import NodeWorld
 
 DEVICES = ("cam-1", "cam-2", "cam-3")
 OPERATORS = frozenset({
@@ -159,3 +161,23 @@ def test_the_devices_that_are_left_take_over_the_stage_of_a_lost_one(site: Site)
     site.tell_devices("fault cam-2 none")
     site.tell_devices("restart cam-2")  # it has power again, and reports
     site.world.wait_for("the lost one", lambda: ran_on(*DEVICES), within_s=WITHIN_S)
+
+
+def test_a_client_runs_a_pipeline_over_the_broker(firmware: None, world: World) -> None:  # noqa: ARG001 - must be built
+    """A client without access to the gateway gets what the command prints there."""
+    node = NodeWorld(world, devices=DEVICES, operators=OPERATORS)
+    node.site.start_devices()
+    served = {"gateway.yaml": document("Gateway", GATEWAY, {"selector": {}, "node": {"functions": {}}})}
+    node.begin(network("1.0.0", MODEL), pipeline("1.0.0", recovery=[]), served)
+    holds(node.site, "1.0.0")
+    given = np.random.default_rng(3).bytes(8 * 8 * 3)
+    with node.client() as client:
+        listed = {each.operation: each.provider for each in client.operations()}
+        assert listed["line.infer"] == "pipeline line"
+        answer = client.call("line.infer", given, timeout_s=WITHIN_S)
+        assert (answer[0], answer[1:]) == (1, oracle(MODEL, given))
+        with pytest.raises(OperationFailed) as short:
+            client.call("line.infer", given[1:], timeout_s=WITHIN_S)
+        assert short.value.code is AnswerCode.DESCRIPTOR_MISMATCH
+    world.__exit__(None, None, None)
+    node.stop()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from reconciler.bus.begun_calls import CALLS_FILE, BegunCalls
@@ -21,9 +22,10 @@ from reconciler.bus.function_operations import (
 )
 from reconciler.bus.local_storage import STORAGE_FILE, BucketFigures, ItemStore, StorageUnusable
 from reconciler.bus.node import OfferedOperation, OperationNode
+from reconciler.bus.pipeline_operations import infer_operation
 from reconciler.engine.node.devices import DeviceNodes, NodeDevice
 from reconciler.functions.runtime import CompileRefused, FunctionRuntime
-from reconciler.model import Commit, Function, FunctionId, GatewayId, GatewayNode, LocalStorage
+from reconciler.model import Commit, Function, FunctionId, GatewayId, GatewayNode, LocalStorage, PipelineId
 from reconciler.report.function_status import FunctionFigures, FunctionReport
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ TEXT = ".wat"
 MISSING_RUNTIME = "the package wasmtime is not installed; install the extra `functions`"
 
 ReadFile = Callable[[Commit, str], Awaitable[bytes]]
+InferPipeline = Callable[[str, bytes], Awaitable[tuple[bytes, bool]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class OfferPorts:
     folder: Path
     read: ReadFile
     propose: Propose  # what clients wish for
+    infer: InferPipeline | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class WantedNode:
     placed_nowhere: tuple[Function, ...] = ()  # those that it would hold if it did not drain, and nobody else holds
     holders: Mapping[FunctionId, tuple[GatewayId, ...]] = field(default_factory=dict)
     devices: tuple[NodeDevice, ...] = ()  # those that it serves
+    pipelines: tuple[PipelineId, ...] = ()  # likewise
 
 
 @dataclass(slots=True)
@@ -118,6 +123,10 @@ class NodeOffer:
         self._buckets = tuple(bucket.name for bucket in buckets)
         if wanted.node.changes is not None:
             offered |= change_operation(self._node.name, wanted.node.changes.clients, self._ports.propose)
+        if self._ports.infer is not None:
+            for name in wanted.pipelines:
+                operation = infer_operation(name, self._node.name, partial(self._ports.infer, name))
+                offered[operation.capability.operation] = operation
         offered |= await self._functions(wanted)
         offered |= self._devices.offered(wanted.devices, self._node.name)
         self._node.offer(offered)

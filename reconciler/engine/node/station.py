@@ -25,9 +25,10 @@ from reconciler.bus.uplink import UplinkSettings
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.engine.node.device_requests import PREFIX
 from reconciler.engine.node.devices import DeviceNodes, DevicePorts, node_devices
-from reconciler.engine.node.offer import NodeOffer, OfferPorts, WantedNode
+from reconciler.engine.node.offer import InferPipeline, NodeOffer, OfferPorts, WantedNode
 from reconciler.engine.node.other_gateways import OtherGateways
 from reconciler.engine.node.uplinks import Uplinks
+from reconciler.engine.served_pipelines import served_pipelines
 from reconciler.errors import FleetError, ResourcesExhausted, Transient
 from reconciler.model import Commit, Desired, GatewayId, GatewayNode
 from reconciler.operations.placement import eligible, placement_of
@@ -62,6 +63,7 @@ class NodePorts:
     git_thread: Executor
     propose: Propose  # what clients wish for
     uplinks: Mapping[str, UplinkSettings] = field(default_factory=dict)  # by gateway
+    infer: InferPipeline | None = None  # None: pipelines are no operations
 
 
 class NodeStation:
@@ -75,7 +77,8 @@ class NodeStation:
         self._others = ForwardedRequests(self._uplinks.ask, wake)
         self.server = RequestServer(self.node, self._answer, self._others)
         self.devices = DeviceNodes(ports.devices, self.server.received)
-        self.offer = NodeOffer(self.node, self.devices, OfferPorts(ports.folder, self._read, ports.propose), wake)
+        offer = OfferPorts(ports.folder, self._read, ports.propose, ports.infer)
+        self.offer = NodeOffer(self.node, self.devices, offer, wake)
         self._seen: Desired | None = None
         self._wanted: WantedNode | None = None
         self._applied: WantedNode | None = None
@@ -232,4 +235,6 @@ def _wanted(desired: Desired, name: GatewayId, node: GatewayNode) -> WantedNode:
         if not nodes and not functions[each].suspend and name in eligible(functions[each], gateways)
     )
     holders = {each.name: placed[each.name] for each in held}
-    return WantedNode(desired.commit, node, held, nowhere, holders, node_devices(desired))
+    return WantedNode(
+        desired.commit, node, held, nowhere, holders, node_devices(desired), tuple(served_pipelines(desired))
+    )

@@ -20,11 +20,19 @@ from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.pipelines.figures import figures_of
 from reconciler.engine.pipelines.holder import HolderPorts, StageHolder
 from reconciler.engine.pipelines.merges import Merges
-from reconciler.engine.pipelines.router import PipelineResult, PipelineRouter, RoutedFallback
+from reconciler.engine.pipelines.router import (
+    InputRefused,
+    PipelineBusy,
+    PipelineResult,
+    PipelineRouter,
+    RoutedFallback,
+)
 from reconciler.engine.pipelines.stand_in import GatewayStandIn
+from reconciler.engine.served_pipelines import served_pipelines
 from reconciler.errors import FleetError, Refused, Transient
 from reconciler.model import Artifact, Desired, DeviceId, Digest, MergedPipeline, ModelRef, Pipeline, PipelineId
 from reconciler.model.pipelines import fallback_ref, stage_name
+from reconciler.operations.codes import AnswerCode, OperationFailed
 from reconciler.pipeline.forecast import PipelineForecast, built_stage, forecast
 from reconciler.pipeline.places import place_of
 from reconciler.pipeline.route import Route, RoutedStage, route_of, tensors_named
@@ -117,13 +125,7 @@ class PipelineStation:
         A router is replaced once all packs of its successor are built. Until the devices hold those, its recovery
         applies: a device with a pack of another revision is never asked.
         """
-        devices = desired.devices
-        self._pipelines = {
-            name: each
-            for name, each in desired.pipelines.items()
-            if all(device in devices for stage in each.stages for device in stage.devices)
-            and (each.fallback is None or all(device in devices for device in each.fallback.devices))
-        }
+        self._pipelines = served_pipelines(desired)
         for name in self._routers.keys() - self._pipelines.keys():
             del self._routers[name]
         for pipeline in self._pipelines.values():
@@ -137,6 +139,16 @@ class PipelineStation:
         if name in self._pipelines:
             raise PipelinePreparing(f"the stages of {name} are not built yet; `tinyfleet status` shows why")
         raise PipelineUnknown(f"this gateway has no pipeline named {name}")
+
+    async def infer(self, name: str, data: bytes) -> tuple[bytes, bool]:
+        """Run one input for a client; return the outputs, and whether they are exact."""
+        codes = {InputRefused: AnswerCode.DESCRIPTOR_MISMATCH, PipelineBusy: AnswerCode.BUSY}
+        try:
+            result = await self.run(name, data)
+        except FleetError as failure:
+            code = codes.get(type(failure), AnswerCode.NO_CAPABLE_NODE)
+            raise OperationFailed(code, f"{name}: {failure}") from failure
+        return result.outputs, result.exact
 
     def _prepare(self, desired: Desired, pipeline: Pipeline) -> None:
         artifacts = self._artifacts(desired, pipeline)
