@@ -63,7 +63,7 @@ class NodePorts:
     git_thread: Executor
     propose: Propose  # what clients wish for
     uplinks: Mapping[str, UplinkSettings] = field(default_factory=dict)  # by gateway
-    infer: InferPipeline | None = None  # None: pipelines are no operations
+    infer: InferPipeline | None = None  # None: pipelines are not offered
 
 
 class NodeStation:
