@@ -90,7 +90,8 @@ static uint32_t store_rows(const struct request *request, const uint16_t *values
         for (uint32_t f = 0; f < request->features; f++) {
             row[f] = *values++;
         }
-        error = tf_row_append(&hal, request->features, row, &bytes);
+        const struct tf_rows rows = tf_rows_view(&hal, request->features, bytes);
+        error = tf_row_append(&hal, &rows, row, &bytes);
     }
     return error == 0 ? bytes : 0;
 }
@@ -110,7 +111,8 @@ int main(void)
     for (uint32_t tree = 0; tree < form.trees; tree++) {
         tf_grow_tree(&hal, &rows, request->rows, &form, scratch, &random, &writer);
     }
-    const int32_t size = used == 0 ? -1 : tf_forest_finish(&writer, &hal, &form);
+    const uint32_t section = tf_forest_finish(&writer, &hal, &form);
+    const int32_t size = used == 0 || writer.error != TF_OK ? -1 : (int32_t)section;
     const uint32_t instructions = target_instructions() - before;
     board_uart_write((const uint8_t *)&instructions, sizeof instructions);
     board_uart_write((const uint8_t *)&size, sizeof size);

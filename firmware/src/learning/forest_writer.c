@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "learning/forest_writer.h"
 
-#include <string.h>
-
 /* Offsets in a section FOREST. */
 enum { AT_THRESHOLD_BITS = 2, AT_TREES = 6, AT_SUBSAMPLE = 14 };
 
@@ -40,7 +38,8 @@ struct tf_forest_form tf_forest_form(uint32_t features, const uint8_t *forest)
 void tf_bits_begin(struct tf_bit_writer *writer, const struct tf_hal *hal, uint32_t offset)
 {
     const struct tf_region *region = &hal->geometry.forest;
-    memset(writer, 0, sizeof *writer);
+    writer->bits = 0;
+    writer->error = TF_OK;
     writer->offset = region->offset + offset;
     writer->limit = region->offset + region->size;
 }
@@ -51,7 +50,6 @@ static void flush(struct tf_bit_writer *writer, const struct tf_hal *hal)
     if (writer->error == TF_OK) {
         writer->error = offset < writer->limit ? tf_flash_write(hal, offset, writer->gathered, TF_WRITE_SIZE_MAX) : TF_ERR_CAPACITY;
     }
-    memset(writer->gathered, 0, sizeof writer->gathered);
 }
 
 void tf_bits_put(struct tf_bit_writer *writer, const struct tf_hal *hal, uint32_t value, uint32_t width)
@@ -59,7 +57,7 @@ void tf_bits_put(struct tf_bit_writer *writer, const struct tf_hal *hal, uint32_
     while (width > 0) {
         const uint32_t used = writer->bits & 7, left = 8 - used, n = width < left ? width : left;
         uint8_t *byte = &writer->gathered[writer->bits / 8 % TF_WRITE_SIZE_MAX];
-        *byte = (uint8_t)(*byte | (value & ((1u << n) - 1)) << used);
+        *byte = (uint8_t)((used != 0 ? *byte : 0u) | value << used);
         value >>= n;
         width -= n;
         writer->bits += n;
@@ -90,7 +88,7 @@ static void put_table(struct tf_bit_writer *writer, const struct tf_hal *hal, ui
     }
 }
 
-int tf_forest_finish(struct tf_bit_writer *writer, const struct tf_hal *hal, const struct tf_forest_form *form)
+uint32_t tf_forest_finish(struct tf_bit_writer *writer, const struct tf_hal *hal, const struct tf_forest_form *form)
 {
     const uint32_t stream_bits = writer->bits;
     const uint32_t stream_bytes = tf_round_up((stream_bits + 7) / 8 + 3, 4);
@@ -111,5 +109,5 @@ int tf_forest_finish(struct tf_bit_writer *writer, const struct tf_hal *hal, con
         tf_bits_put(writer, hal, front[i], 32);
     }
     put_table(writer, hal, rows);
-    return writer->error != TF_OK ? writer->error : (int)(form->front_bytes + stream_bytes);
+    return form->front_bytes + stream_bytes;
 }

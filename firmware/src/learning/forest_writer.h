@@ -19,10 +19,10 @@ TF_MUST_CHECK struct tf_forest_form tf_forest_form(uint32_t features, const uint
 /* Start at an offset of the region; nothing is written beyond it. */
 void tf_bits_begin(struct tf_bit_writer *writer, const struct tf_hal *hal, uint32_t offset);
 
-/* Append a field of up to 32 bits. Errors are kept in the writer. */
+/* Append a field of up to 32 bits, whose higher bits are zero. Errors are kept in the writer. */
 void tf_bits_put(struct tf_bit_writer *writer, const struct tf_hal *hal, uint32_t value, uint32_t width);
 
-/* After the last tree: pad the stream, and write what precedes it. Returns the length of the section, or an error. */
-TF_MUST_CHECK int tf_forest_finish(struct tf_bit_writer *writer, const struct tf_hal *hal, const struct tf_forest_form *form);
+/* After the last tree: pad the stream, and write what precedes it. Returns the length of the section. */
+TF_MUST_CHECK uint32_t tf_forest_finish(struct tf_bit_writer *writer, const struct tf_hal *hal, const struct tf_forest_form *form);
 
 #endif

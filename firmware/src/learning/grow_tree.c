@@ -12,6 +12,11 @@ struct range {
     uint32_t from, to, depth;
 };
 
+/* A node that waits to the right of those above. Its rows begin where those of the last leaf end. */
+struct waiting {
+    uint32_t to, depth;
+};
+
 struct split {
     uint32_t feature, least, most;
 };
@@ -75,7 +80,7 @@ static uint32_t part(uint16_t *sample, struct range range, uint32_t features, ui
 void tf_grow_tree(const struct tf_hal *hal, const struct tf_rows *rows, uint32_t valid, const struct tf_forest_form *form,
                   uint16_t *scratch, uint32_t *random, struct tf_bit_writer *writer)
 {
-    struct range open[DEPTH_MAX]; /* to the right of the nodes above */
+    struct waiting open[DEPTH_MAX];
     struct range range = {0, form->subsample, 0};
     uint32_t count = 0;
     draw(rows, valid, form->subsample, scratch, random);
@@ -85,12 +90,10 @@ void tf_grow_tree(const struct tf_hal *hal, const struct tf_rows *rows, uint32_t
         struct split split;
         if (size > 1 && range.depth < form->row_bits && choose(scratch, range, form->features, random, &split)) {
             const uint32_t threshold = split.least + below(random, split.most - split.least);
-            const uint32_t right = part(scratch, range, form->features, split.feature, threshold);
             tf_bits_put(writer, hal, 1 | split.feature << 1 | threshold << (1 + form->feature_bits),
                         1 + form->feature_bits + form->threshold_bits);
-            range.depth++;
-            open[count++] = (struct range){right, range.to, range.depth};
-            range.to = right;
+            open[count++] = (struct waiting){range.to, ++range.depth};
+            range.to = part(scratch, range, form->features, split.feature, threshold);
             continue;
         }
         if (size > 1) {
@@ -101,6 +104,7 @@ void tf_grow_tree(const struct tf_hal *hal, const struct tf_rows *rows, uint32_t
         if (count == 0) {
             return;
         }
-        range = open[--count];
+        count--;
+        range = (struct range){range.to, open[count].to, open[count].depth};
     }
 }

@@ -24,6 +24,7 @@
 #define ROWS_MAX 4096u
 #define PER_THOUSAND 1000u
 #define SLOTS_PER_SLICE 16u
+#define WORKING (1u << TF_LEARN_ERASING_ROWS | 1u << TF_LEARN_ERASING_FOREST | 1u << TF_LEARN_GROWING | 1u << TF_LEARN_EVALUATING)
 
 /* Section LEARN, in place. */
 struct recipe {
@@ -53,6 +54,17 @@ static const struct recipe *recipe_of(const struct tf_pack *pack)
 static struct tf_forest_form form_of(const struct tf_pack *pack)
 {
     return tf_forest_form(tf_pack_section(pack, TF_SECTION_FEATURES).data[FEATURES_AT], tf_pack_section(pack, TF_SECTION_FOREST).data);
+}
+
+/* The slots of the lesson in the first `bytes` of the region rows. */
+static struct tf_rows rows_of(const struct tf_agent *agent, const struct tf_pack *pack, uint32_t bytes)
+{
+    return tf_rows_view(&agent->hal, tf_pack_section(pack, TF_SECTION_FEATURES).data[FEATURES_AT], bytes);
+}
+
+static struct tf_rows stored_rows(const struct tf_agent *agent)
+{
+    return rows_of(agent, &agent->running.pack, agent->sampler->learner->stored[0].end);
 }
 
 static struct tf_lesson lesson_of(const struct tf_agent *agent)
@@ -108,7 +120,12 @@ static int conclude(struct tf_agent *agent, uint32_t size)
 {
     const struct tf_learner *learner = agent->sampler->learner;
     const struct tf_lesson lesson = lesson_of(agent);
-    struct head head = {MAGIC, lesson.generation, size, learner->rows, learner->anomalous, {0}, {0}};
+    struct head head;
+    head.magic = MAGIC;
+    head.generation = lesson.generation;
+    head.size = size;
+    head.rows = learner->rows;
+    head.anomalous = learner->anomalous;
     memcpy(head.digest, lesson.digest, sizeof head.digest);
     int error = hash_forest(agent, &head, head.sha);
     if (error == TF_OK) {
@@ -141,7 +158,8 @@ static int find_stage(struct tf_agent *agent)
     }
     learner->generation = tf_parameter_named(agent, GENERATION, 0);
     const struct tf_lesson lesson = lesson_of(agent);
-    learner->stored[0].end = tf_rows_open(&agent->hal, &lesson, form_of(pack).features, &learner->rows);
+    const struct tf_rows rows = rows_of(agent, pack, agent->hal.geometry.rows.size);
+    learner->stored[0].end = tf_rows_open(&agent->hal, &lesson, &rows, &learner->rows);
     if (read_head(agent, &lesson, &head)) {
         decide(agent, &head);
     } else {
@@ -150,54 +168,39 @@ static int find_stage(struct tf_agent *agent)
     return TF_OK;
 }
 
-/* Erase the unit at the position; true after the last one. */
-static bool erase_unit(struct tf_agent *agent, const struct tf_region *region, int *error)
+/* Erase the unit at the position, and begin what the region is for after the last one. */
+static int erase(struct tf_agent *agent)
 {
     struct tf_learner *learner = agent->sampler->learner;
-    *error = tf_flash_erase(&agent->hal, region->offset + learner->position, region->erase_size);
+    const bool rows = learner->stage == TF_LEARN_ERASING_ROWS;
+    const struct tf_region *region = rows ? &agent->hal.geometry.rows : &agent->hal.geometry.forest;
+    const int error = tf_flash_erase(&agent->hal, region->offset + learner->position, region->erase_size);
     learner->position += region->erase_size;
-    return learner->position == region->size;
-}
-
-static int erase_rows(struct tf_agent *agent)
-{
-    struct tf_learner *learner = agent->sampler->learner;
-    int error;
-    const bool done = erase_unit(agent, &agent->hal.geometry.rows, &error);
-    if (done && error == TF_OK) {
-        const struct tf_lesson lesson = lesson_of(agent);
-        error = tf_rows_begin(&agent->hal, &lesson, &learner->stored[0].end);
-        learner->stage = TF_LEARN_COLLECTING;
+    if (error != TF_OK || learner->position != region->size) {
+        return error;
     }
-    return error;
+    learner->position = 0;
+    learner->stage++;
+    if (rows) {
+        const struct tf_lesson lesson = lesson_of(agent);
+        return tf_rows_begin(&agent->hal, &lesson, &learner->stored[0].end);
+    }
+    tf_bits_begin(&learner->writer, &agent->hal, (uint32_t)sizeof(struct head) + form_of(&agent->running.pack).front_bytes);
+    learner->random = recipe_of(&agent->running.pack)->seed;
+    return TF_OK;
 }
 
 /* Rows are added after inferences. */
 static int collect(struct tf_agent *agent)
 {
     struct tf_learner *learner = agent->sampler->learner;
-    const struct tf_forest_form form = form_of(&agent->running.pack);
-    const struct tf_rows rows = tf_rows_view(&agent->hal, form.features, learner->stored[0].end);
-    if (learner->rows < recipe_of(&agent->running.pack)->rows && rows.slots < tf_row_capacity(&agent->hal, form.features)) {
+    if (learner->rows < recipe_of(&agent->running.pack)->rows &&
+        learner->stored[0].end + stored_rows(agent).stride <= agent->hal.geometry.rows.size) {
         return TF_OK;
     }
     learner->stage = TF_LEARN_ERASING_FOREST;
     learner->position = 0;
-    return learner->rows < form.subsample ? TF_ERR_CAPACITY : TF_OK; /* too many slots were torn */
-}
-
-static int erase_forest(struct tf_agent *agent)
-{
-    struct tf_learner *learner = agent->sampler->learner;
-    int error;
-    if (erase_unit(agent, &agent->hal.geometry.forest, &error)) {
-        const uint32_t front_bytes = form_of(&agent->running.pack).front_bytes;
-        tf_bits_begin(&learner->writer, &agent->hal, (uint32_t)sizeof(struct head) + front_bytes);
-        learner->random = recipe_of(&agent->running.pack)->seed;
-        learner->position = 0;
-        learner->stage = TF_LEARN_GROWING;
-    }
-    return error;
+    return learner->rows < form_of(&agent->running.pack).subsample ? TF_ERR_CAPACITY : TF_OK; /* too many slots were torn */
 }
 
 static int grow(struct tf_agent *agent)
@@ -205,27 +208,25 @@ static int grow(struct tf_agent *agent)
     struct tf_learner *learner = agent->sampler->learner;
     const struct tf_forest_form form = form_of(&agent->running.pack);
     if (learner->position < form.trees) {
-        const struct tf_rows rows = tf_rows_view(&agent->hal, form.features, learner->stored[0].end);
+        const struct tf_rows rows = stored_rows(agent);
         tf_grow_tree(&agent->hal, &rows, learner->rows, &form, (uint16_t *)(void *)agent->arena.data, &learner->random, &learner->writer);
         learner->position++;
         return learner->writer.error;
     }
-    const int size = tf_forest_finish(&learner->writer, &agent->hal, &form);
-    if (size < 0 || !tf_forest_check(section_of(agent), (uint32_t)size, form.features)) {
-        return size < 0 ? size : TF_ERR_PACK;
-    }
-    learner->size = (uint32_t)size;
+    learner->size = tf_forest_finish(&learner->writer, &agent->hal, &form);
     learner->position = 0;
     learner->stage = TF_LEARN_EVALUATING;
-    return TF_OK;
+    if (learner->writer.error == TF_OK && !tf_forest_check(section_of(agent), learner->size, form.features)) {
+        return TF_ERR_PACK;
+    }
+    return learner->writer.error;
 }
 
 /* How many of its own rows does the forest find anomalous? */
 static int evaluate(struct tf_agent *agent)
 {
     struct tf_learner *learner = agent->sampler->learner;
-    const struct tf_forest_form form = form_of(&agent->running.pack);
-    const struct tf_rows rows = tf_rows_view(&agent->hal, form.features, learner->stored[0].end);
+    const struct tf_rows rows = stored_rows(agent);
     uint16_t row[TF_FEATURES_MAX];
     int32_t y[TF_FEATURES_MAX];
     for (uint32_t last = learner->position + SLOTS_PER_SLICE; learner->position < last; learner->position++) {
@@ -234,10 +235,10 @@ static int evaluate(struct tf_agent *agent)
             return conclude(agent, good ? learner->size : 0);
         }
         if (tf_row_read(&rows, learner->position, row)) {
-            for (uint32_t i = 0; i < form.features; i++) {
+            for (uint32_t i = 0; i < rows.features; i++) {
                 y[i] = row[i];
             }
-            const bool anomalous = tf_forest_score(section_of(agent), form.features, y) < agent->running.parameters[0];
+            const bool anomalous = tf_forest_score(section_of(agent), rows.features, y) < agent->running.parameters[0];
             learner->anomalous = (uint16_t)(learner->anomalous + anomalous);
         }
         agent->hal.watchdog_kick(agent->hal.ctx);
@@ -271,7 +272,7 @@ static int check(const struct tf_agent *agent, const struct tf_pack *pack)
         tf_load32(pack->data + ARENA_AT) < 2 * form.features * form.subsample) {
         return TF_ERR_PACK;
     }
-    return recipe->rows > tf_row_capacity(&agent->hal, form.features) ? TF_ERR_TOO_LARGE : TF_OK;
+    return rows_of(agent, pack, agent->hal.geometry.rows.size).slots < recipe->rows ? TF_ERR_TOO_LARGE : TF_OK;
 }
 
 static void note(struct tf_agent *agent, int error)
@@ -297,8 +298,8 @@ static void record(struct tf_agent *agent, const uint8_t *input, size_t length, 
     }
     learner->since = 0;
     /* pack.md, section 7.2: after an inference, the arena begins with the features */
-    const struct tf_forest_form form = form_of(pack);
-    const int error = tf_row_append(&agent->hal, form.features, (const int32_t *)(const void *)agent->arena.data, &learner->stored[0].end);
+    const struct tf_rows rows = stored_rows(agent);
+    const int error = tf_row_append(&agent->hal, &rows, (const int32_t *)(const void *)agent->arena.data, &learner->stored[0].end);
     learner->rows = (uint16_t)(learner->rows + (error == TF_OK));
     note(agent, error);
     note(agent, collect(agent));
@@ -310,11 +311,10 @@ static int do_stage(struct tf_agent *agent, uint8_t stage)
     case TF_LEARN_WAITING:
         return find_stage(agent);
     case TF_LEARN_ERASING_ROWS:
-        return erase_rows(agent);
+    case TF_LEARN_ERASING_FOREST:
+        return erase(agent);
     case TF_LEARN_COLLECTING:
         return collect(agent);
-    case TF_LEARN_ERASING_FOREST:
-        return erase_forest(agent);
     case TF_LEARN_GROWING:
         return grow(agent);
     case TF_LEARN_EVALUATING:
@@ -339,7 +339,7 @@ static bool slice(struct tf_agent *agent)
         }
         learner->stage = TF_LEARN_DISCARDED;
     }
-    return learner->stage != before || (before >= TF_LEARN_ERASING_ROWS && before <= TF_LEARN_EVALUATING && before != TF_LEARN_COLLECTING);
+    return (WORKING >> learner->stage & 1) != 0;
 }
 
 const struct tf_recorder tf_learning = {

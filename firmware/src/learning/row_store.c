@@ -21,20 +21,10 @@ struct head {
 
 _Static_assert(sizeof(struct head) == TF_WRITE_SIZE_MAX, "whole write units of every size");
 
-uint32_t tf_row_stride(const struct tf_hal *hal, uint32_t features)
-{
-    return tf_round_up(2 * features + CHECK_BYTES, hal->geometry.write_size);
-}
-
-uint32_t tf_row_capacity(const struct tf_hal *hal, uint32_t features)
-{
-    return (hal->geometry.rows.size - (uint32_t)sizeof(struct head)) / tf_row_stride(hal, features);
-}
-
 struct tf_rows tf_rows_view(const struct tf_hal *hal, uint32_t features, uint32_t bytes)
 {
     const struct tf_region *region = &hal->geometry.rows;
-    const uint32_t stride = tf_row_stride(hal, features);
+    const uint32_t stride = tf_round_up(2 * features + CHECK_BYTES, hal->geometry.write_size);
     return (struct tf_rows){
         .slot = hal->flash_map(hal->ctx, region->offset, region->size) + sizeof(struct head),
         .stride = stride,
@@ -63,29 +53,29 @@ bool tf_row_read(const struct tf_rows *rows, uint32_t slot, uint16_t *row)
     return copy_row(bytes, rows->features, slot, row) == tf_load32(bytes + 2 * rows->features);
 }
 
-static struct head head_of(const struct tf_lesson *lesson)
+static void make_head(struct head *head, const struct tf_lesson *lesson)
 {
-    struct head head = {.magic = MAGIC, .generation = lesson->generation};
-    memcpy(head.digest, lesson->digest, sizeof head.digest);
-    head.crc = tf_crc32(0, &head, offsetof(struct head, crc));
-    return head;
+    head->magic = MAGIC;
+    head->generation = lesson->generation;
+    memcpy(head->digest, lesson->digest, sizeof head->digest);
+    head->zero = 0;
+    head->crc = tf_crc32(0, head, offsetof(struct head, crc));
 }
 
-uint32_t tf_rows_open(const struct tf_hal *hal, const struct tf_lesson *lesson, uint32_t features, uint16_t *valid)
+uint32_t tf_rows_open(const struct tf_hal *hal, const struct tf_lesson *lesson, const struct tf_rows *rows, uint16_t *valid)
 {
-    const struct head head = head_of(lesson);
-    const uint32_t capacity = tf_row_capacity(hal, features);
-    const struct tf_rows rows = tf_rows_view(hal, features, hal->geometry.rows.size);
+    struct head head;
     uint32_t bytes = sizeof head;
     uint16_t row[TF_FEATURES_MAX];
+    make_head(&head, lesson);
     *valid = 0;
-    if (!tf_same(rows.slot - sizeof head, (const uint8_t *)&head, sizeof head)) {
+    if (!tf_same(rows->slot - sizeof head, (const uint8_t *)&head, sizeof head)) {
         return 0;
     }
-    for (uint32_t slot = 0; slot < capacity; slot++) {
-        if (!tf_all(rows.slot + slot * rows.stride, 0xff, rows.stride)) {
-            bytes = (uint32_t)sizeof head + (slot + 1) * rows.stride;
-            *valid = (uint16_t)(*valid + tf_row_read(&rows, slot, row));
+    for (uint32_t slot = 0; slot < rows->slots; slot++) {
+        if (!tf_all(rows->slot + slot * rows->stride, 0xff, rows->stride)) {
+            bytes = (uint32_t)sizeof head + (slot + 1) * rows->stride;
+            *valid = (uint16_t)(*valid + tf_row_read(rows, slot, row));
         }
         hal->watchdog_kick(hal->ctx);
     }
@@ -94,21 +84,21 @@ uint32_t tf_rows_open(const struct tf_hal *hal, const struct tf_lesson *lesson, 
 
 int tf_rows_begin(const struct tf_hal *hal, const struct tf_lesson *lesson, uint32_t *bytes)
 {
-    const struct head head = head_of(lesson);
+    struct head head;
+    make_head(&head, lesson);
     *bytes = sizeof head;
     return tf_flash_write(hal, hal->geometry.rows.offset, &head, sizeof head);
 }
 
-int tf_row_append(const struct tf_hal *hal, uint32_t features, const int32_t *y, uint32_t *bytes)
+int tf_row_append(const struct tf_hal *hal, const struct tf_rows *rows, const int32_t *y, uint32_t *bytes)
 {
     uint16_t slot[TF_FEATURES_MAX + CHECK_BYTES / 2];
-    const uint32_t offset = hal->geometry.rows.offset + *bytes, stride = tf_row_stride(hal, features);
+    const uint32_t offset = hal->geometry.rows.offset + *bytes, features = rows->features;
     for (uint32_t i = 0; i < features; i++) {
         slot[i] = (uint16_t)y[i];
     }
-    const uint32_t number = (*bytes - (uint32_t)sizeof(struct head)) / stride;
-    const uint32_t check = copy_row((const uint8_t *)slot, features, number, slot);
+    const uint32_t check = copy_row((const uint8_t *)slot, features, rows->slots, slot);
     memcpy(slot + features, &check, sizeof check);
-    *bytes += stride;
+    *bytes += rows->stride;
     return tf_flash_write_padded(hal, offset, (const uint8_t *)slot, 2 * features + CHECK_BYTES);
 }

@@ -16,32 +16,32 @@ struct tf_lesson {
     const uint8_t *digest; /* of the pack; its first 16 bytes count */
 };
 
-/* The slots that are written, in place. */
+/* Slots, in place. */
 struct tf_rows {
     const uint8_t *slot;
-    uint32_t stride, features, slots;
+    uint32_t stride; /* bytes of a slot */
+    uint32_t features, slots;
 };
 
-/* Bytes of a slot, and how many the region has. */
-TF_MUST_CHECK uint32_t tf_row_stride(const struct tf_hal *hal, uint32_t features);
-TF_MUST_CHECK uint32_t tf_row_capacity(const struct tf_hal *hal, uint32_t features);
-
-/* View the first `bytes` of the region. */
+/* View the slots in the first `bytes` of the region. */
 TF_MUST_CHECK struct tf_rows tf_rows_view(const struct tf_hal *hal, uint32_t features, uint32_t bytes);
 
 /* Copy the row in a slot; false when the slot has none. */
 TF_MUST_CHECK bool tf_row_read(const struct tf_rows *rows, uint32_t slot, uint16_t *row);
 
 /*
- * The bytes of the region up to the end of the last slot that is not blank, and in *valid how many rows there are. 0: the
+ * Given a view of the whole region: its bytes up to the end of the last slot that is not blank, and in *valid how many rows there are. 0: the
  * region belongs to another lesson.
  */
-TF_MUST_CHECK uint32_t tf_rows_open(const struct tf_hal *hal, const struct tf_lesson *lesson, uint32_t features, uint16_t *valid);
+TF_MUST_CHECK uint32_t tf_rows_open(const struct tf_hal *hal, const struct tf_lesson *lesson, const struct tf_rows *rows, uint16_t *valid);
 
 /* Write the head into the erased region. *bytes: the first ones of the region that are used. */
 TF_MUST_CHECK int tf_rows_begin(const struct tf_hal *hal, const struct tf_lesson *lesson, uint32_t *bytes);
 
-/* Write a row into the next slot; y has a value of at most 16 bits for each feature. *bytes grows even if that fails. */
-TF_MUST_CHECK int tf_row_append(const struct tf_hal *hal, uint32_t features, const int32_t *y, uint32_t *bytes);
+/*
+ * Write a row behind those of the view of the first *bytes; y has a value of at most 16 bits for each feature. *bytes grows
+ * even if that fails.
+ */
+TF_MUST_CHECK int tf_row_append(const struct tf_hal *hal, const struct tf_rows *rows, const int32_t *y, uint32_t *bytes);
 
 #endif

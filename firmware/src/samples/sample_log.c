@@ -163,5 +163,7 @@ void tf_sample_log_read(const struct tf_hal *hal, const struct tf_sample_log *lo
 
 void tf_sample_log_plain(struct tf_sample_log *log, const struct tf_region *region)
 {
-    *log = (struct tf_sample_log){.region = region->offset - HEAD_BYTES, .units = region->size != 0, .room = region->size};
+    log->region = region->offset - HEAD_BYTES;
+    log->units = region->size != 0;
+    log->room = region->size;
 }

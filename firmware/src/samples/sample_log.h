@@ -40,7 +40,7 @@ TF_MUST_CHECK int tf_sample_log_append(const struct tf_hal *hal, struct tf_sampl
 /* Read a range that the log holds. Bytes that flash refuses to read are given as FF: the records after them must not be lost. */
 void tf_sample_log_read(const struct tf_hal *hal, const struct tf_sample_log *log, uint32_t from, uint8_t *buffer, uint32_t length);
 
-/* View a region without heads as a log with one unit, which holds nothing yet. */
+/* View a region without heads as a log with one unit. The other fields stay: zero, as long as it holds nothing. */
 void tf_sample_log_plain(struct tf_sample_log *log, const struct tf_region *region);
 
 #endif
