@@ -23,7 +23,9 @@ from bench.contest.play import FAILING_LIFE, FROM_LIFE, HEALTHY_LIFE, Setting
 from reconciler.compiler.training.forest_trial import ForestTrials
 from reconciler.compiler.training.snapshot import Snapshot, SnapshotLayout
 from reconciler.contest.eligibility import ChampionFaults, shortcoming
-from reconciler.contest.evidence import Evidence
+from reconciler.contest.evaluated_sample import EvaluatedSample
+from reconciler.contest.evidence import gather
+from reconciler.contest.facts import ContestFacts
 from reconciler.model import (
     Candidate,
     Contest,
@@ -42,10 +44,11 @@ from reconciler.model import (
     Version,
 )
 from reconciler.training.objective import ScoredTrial, best_trials
-from reconciler.training.selection import KnownWindow, select
+from reconciler.training.selection import select
 from reconciler.training.trials import draw_trials
 
 CHOICES = ("kurtosis", "skewness", "mean", "rms", "crest", "std")
+LASTING = Persistence(3, 1800)
 TRAINING = Training(
     TrainingId("bearings"),
     ContestId("bearings"),
@@ -58,7 +61,7 @@ TRAINING = Training(
             features=FeatureChoice(tuple(FeatureOf(name) for name in CHOICES), (3,)),
         ),
     ),
-    data=TrainingData(last_s=31_536_000, persistence=Persistence(3, 1800)),
+    data=TrainingData(last_s=31_536_000, persistence=LASTING),
     trials=24,
     objective=Objective(ObjectiveMetric.FALSE_ALARMS_PER_1000, detection=90),
 )
@@ -79,9 +82,10 @@ class Retrained:
 
     setting: Setting
     reached: bool  # a model finds enough of what the pool calls anomalous, so it is proposed
-    accepted: bool  # the rules of the contest prefer it to the champion
+    accepted: bool  # the rules of the contest prefer it to the champion, where each anomaly counts
+    accepted_lasting: bool  # and where only those count that last
     proposed: Rates  # of the best model, or of the champion if there is none
-    champion: Rates  # at the end
+    champion: Rates  # at the end, where only those count
     pool: float  # of 1,000 windows of the healthy machine, those that the pool calls anomalous
 
 
@@ -101,19 +105,24 @@ def retrain(setting: Setting, training: Training = TRAINING, contest: Contest = 
     pool = 1000 * float(_pool(setting, contest)[healthy].mean())
     best = best_trials(scored, 1)
     if not best:
-        return Retrained(setting, reached=False, accepted=False, proposed=mine, champion=mine, pool=pool)
+        return Retrained(
+            setting, reached=False, accepted=False, accepted_lasting=False, proposed=mine, champion=mine, pool=pool
+        )
     called = decisions(outcomes[best[0].number].pack, windows)
     trained = Rates(1000 * float(called[healthy].mean()), float(called[run.life > FAILING_LIFE].mean()))
-    accepted = _accepted(contest, as_candidate(last), [(row, bool(called[row.number])) for row in known])
-    champion = trained if accepted else mine
-    return Retrained(setting, reached=True, accepted=accepted, proposed=trained, champion=champion, pool=pool)
+    seen = [replace(row.sample, votes={**row.sample.votes, TRAINED: bool(called[row.number])}) for row in known]
+    lasting = replace(contest, pool=replace(contest.pool, persistence=LASTING))
+    each, lasts = (_accepted(rules, as_candidate(last), setting, seen) for rules in (contest, lasting))
+    champion = trained if lasts else mine
+    return Retrained(
+        setting, reached=True, accepted=each, accepted_lasting=lasts, proposed=trained, champion=champion, pool=pool
+    )
 
 
-def _accepted(contest: Contest, champion: Candidate, rows: Sequence[tuple[KnownWindow, bool]]) -> bool:
+def _accepted(contest: Contest, champion: Candidate, setting: Setting, rows: Sequence[EvaluatedSample]) -> bool:
     """Return whether a trained model may succeed a champion that raises too many false alarms."""
-    evidence = Evidence.empty(champion, STARTED, [TRAINED])
-    for row, called in rows:
-        evidence.add(replace(row.sample, votes={**row.sample.votes, TRAINED: called}), row.truth)
+    voters = frozenset(map(as_candidate, setting.votes))
+    evidence = gather(contest, ContestFacts(champion, (TRAINED,), voters, STARTED, STARTED), rows)
     faults = ChampionFaults(false_positives=True, missed=False)
     return shortcoming(evidence.comparisons[TRAINED], contest.replace, faults) is None
 
@@ -138,6 +147,7 @@ def retraining_figures(settings: Sequence[Setting]) -> dict[str, float]:
     return {
         "retrained_proposed": sum(each.reached for each in found),
         "retrained_accepted": sum(each.accepted for each in found),
+        "retrained_accepted_lasting": sum(each.accepted_lasting for each in found),
         "false_alarms_per_1000_accepted": fmean(each.champion.false_alarms_per_1000 for each in found),
         "false_alarms_per_1000_pool": fmean(each.pool for each in found),
         "false_alarms_per_1000_retrained": fmean(alarms),

@@ -15,6 +15,7 @@ from fractions import Fraction
 
 from reconciler.contest.evaluated_sample import EvaluatedSample
 from reconciler.contest.facts import ContestFacts
+from reconciler.contest.persistence import passing
 from reconciler.contest.vote import agreement, truth_of
 from reconciler.model import Candidate, Contest, DeviceId, ModelPool, SampleLog, VoteRule
 
@@ -119,5 +120,9 @@ def with_truths(
 ) -> Iterator[tuple[EvaluatedSample, bool | None]]:
     """Yield each row with what it counts as."""
     weights = agreement(rows, voters) if pool.vote is VoteRule.WEIGHTED else None
-    for sample in rows:
-        yield sample, truth_of(sample, pool, voters, weights)
+    truths = [truth_of(sample, pool, voters, weights) for sample in rows]
+    if pool.persistence is not None:
+        anomalies = [(index, sample) for index, sample in enumerate(rows) if truths[index]]
+        for passed in passing([sample for _, sample in anomalies], pool.persistence):
+            truths[anomalies[passed][0]] = None
+    yield from zip(rows, truths, strict=True)

@@ -68,6 +68,14 @@ class Tie(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Persistence:
+    """How many windows of a device a fault makes anomalous, and within which time."""
+
+    windows: int
+    within_s: int = 3600
+
+
+@dataclass(frozen=True, slots=True)
 class ModelPool:
     """The models that vote on the windows on the gateway, and how their votes count."""
 
@@ -79,6 +87,7 @@ class ModelPool:
     tie: Tie = Tie.UNDECIDED
     local: bool = False  # forests that devices of the rollout have grown themselves vote too
     quorum: int = 3  # votes without which a window stays undecided; abstentions do not count
+    persistence: Persistence | None = None  # fewer anomalies stay undecided; None: each one counts
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from reconciler.model.contests import Persistence
 from reconciler.model.models import Decide, FeatureOf, ModelSource
 from reconciler.model.names import ContestId, Labels, TrainingId
 
@@ -41,14 +42,6 @@ class UndecidedUse(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Persistence:
-    """How many windows of a device a fault makes anomalous, and within which time."""
-
-    windows: int
-    within_s: int = 3600
-
-
-@dataclass(frozen=True, slots=True)
 class TrainingData:
     """Of which windows of the knowledge base the models are made."""
 
@@ -57,7 +50,7 @@ class TrainingData:
     last_s: int = 5_184_000  # how old a window may be
     holdout: float = 30.0  # percent of the windows of each kind, the newest, on which models are only evaluated
     undecided: UndecidedUse = UndecidedUse.NORMAL  # what windows without a truth count as
-    persistence: Persistence | None = None  # by the pool alone, fewer anomalies are left out; None: each one counts
+    persistence: Persistence | None = None  # None: that of the contest
 
 
 class TrainingMethod(StrEnum):

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
 from reconciler.contest.evaluated_sample import EvaluatedSample
+from reconciler.contest.persistence import passing
 from reconciler.model import DeviceId, Persistence, TrainingData, TruthSource, UndecidedUse, WindowLabel
+
+_Known = tuple[datetime, int, EvaluatedSample, bool]  # time, number, sample, truth
 
 
 class RowUse(IntEnum):
@@ -57,8 +59,7 @@ def select(rows: Iterable[KnownWindow], data: TrainingData, now: datetime) -> tu
         if row.sample.received_at >= since and (truth := _truth(row, data)) is not None
     ]
     known.sort(key=lambda each: each[:2])
-    passing = _passing([(number, sample) for _, number, sample, truth in known if truth], data.persistence)
-    found = [each for each in known if each[1] not in passing]
+    found = _without_passing(known, data.persistence)
     left = {label is WindowLabel.ANOMALOUS: 0 for label in data.labels}  # to train on
     for kind in left:
         of_kind = sum(truth is kind for *_, truth in found)
@@ -118,20 +119,14 @@ def is_split(row: KnownWindow, data: TrainingData) -> bool:
     return row.truth is None and row.voted and data.undecided is UndecidedUse.NORMAL and TruthSource.POOL in data.by
 
 
-def _passing(anomalies: Sequence[tuple[int, EvaluatedSample]], wanted: Persistence | None) -> frozenset[int]:
-    """Return the anomalies by the pool around which there are too few of the same device. They are in order of time."""
+def _without_passing(known: Sequence[_Known], wanted: Persistence | None) -> Sequence[_Known]:
+    """Leave out the anomalies by the pool that pass."""
     if wanted is None:
-        return frozenset()
-    of_device: dict[DeviceId, list[tuple[int, EvaluatedSample]]] = defaultdict(list)
-    for number, sample in anomalies:
-        of_device[sample.device].append((number, sample))
-    within, lasting = timedelta(seconds=wanted.within_s), set[int]()
-    for mine in of_device.values():
-        for first in range(len(mine) - wanted.windows + 1):
-            together = mine[first : first + wanted.windows]
-            if together[-1][1].received_at - together[0][1].received_at <= within:
-                lasting.update(number for number, _ in together)
-    return frozenset(number for number, sample in anomalies if sample.label is None and number not in lasting)
+        return known
+    anomalous = [(number, sample) for _, number, sample, truth in known if truth]
+    left_out = passing([sample for _, sample in anomalous], wanted)
+    numbers = {anomalous[index][0] for index in left_out}
+    return [each for each in known if each[1] not in numbers]
 
 
 def _truth(row: KnownWindow, data: TrainingData) -> bool | None:

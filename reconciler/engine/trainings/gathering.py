@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.compiler.pool.messages import WindowLayout
@@ -54,16 +54,19 @@ def gather_windows(  # noqa: PLR0913 - what a selection depends on
     """Select the windows of a training."""
     last_sample = knowledge.last_sample(contest.name)
     kept = kept_rows(knowledge, contest.name, voters, NEWEST)
-    truths = with_truths(contest.pool, voters, [row.sample for row in kept])
+    # An undecided window may count as normal. One that passes must not: the selection leaves it out.
+    pool = replace(contest.pool, persistence=None)
+    data = replace(training.data, persistence=training.data.persistence or contest.pool.persistence)
+    truths = with_truths(pool, voters, [row.sample for row in kept])
     known = [
-        KnownWindow(row.number, row.sample, truth, has_quorum(row.sample, contest.pool, voters))
+        KnownWindow(row.number, row.sample, truth, has_quorum(row.sample, pool, voters))
         for row, (_, truth) in zip(kept, truths, strict=True)
     ]
     decided = [row for row in known if row.truth is not None or is_split(row, training.data)]
     windows, layouts = _windows(knowledge, contest, decided, layout_of, _read_by(training))
     layout = _commonest(layouts)
     usable = [row for row in decided if layout is not None and layouts.get(row.number) == layout]
-    rows = select(usable, training.data, now)
+    rows = select(usable, data, now)
     chosen = {row.number: windows[row.number] for row in rows}
     return GatheredWindows(rows, chosen, layout, last_sample, len(decided) - len(usable))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from reconciler.model import (
     Digest,
     ModelPool,
     ModelRef,
+    Persistence,
     RolloutId,
     SearchSpace,
     TrainingData,
@@ -82,6 +84,23 @@ def test_windows_have_the_truth_of_the_pool_or_of_a_person(knowledge: KnowledgeW
     assert [row.number for row in found.rows if row.use is RowUse.EVALUATE] == [2, 4, 8, 9, 10]
     assert found.last_sample == 10
     assert all(row.weight == 100 for row in found.rows)
+
+
+def test_what_passes_for_the_contest_is_left_out_unless_the_training_says_otherwise(knowledge: KnowledgeWriter) -> None:
+    store(knowledge, *[sample(number, SampleLog.NORMALS) for number in range(10)])
+    vote(knowledge, s2=(True, True, True))
+    now, layout_of = NOON + timedelta(hours=1), layout_by_context(LAYOUTS)
+    lasting, brief = Persistence(3), Persistence(2)
+    for of_contest, of_training, numbers in (
+        (lasting, None, {1, *range(3, 11)}),  # and is not a normal window either
+        (None, brief, {1, *range(3, 11)}),
+        (None, None, set(range(1, 11))),
+    ):
+        contest = replace(RULES, pool=replace(POOL, persistence=of_contest))
+        wanted = replace(WANTED, data=replace(WANTED.data, persistence=of_training))
+        found = gather_windows(knowledge, contest, CANDIDATES, wanted, layout_of=layout_of, now=now)
+        assert {each.number for each in found.rows} == numbers
+        assert {each.number for each in found.rows if each.anomalous} == numbers & {2}
 
 
 def test_a_snapshot_has_the_windows_in_the_order_of_its_rows(knowledge: KnowledgeWriter) -> None:
