@@ -12,7 +12,7 @@ from reconciler.model import Persistence
 from tests.contest.rows import CONTEST, EVERYONE, FACTS, A, B, C, D, E, alarms, decided, row, unsound
 
 LASTING = Persistence(3, 30 * 60)
-JUDGED = replace(CONTEST, pool=replace(CONTEST.pool, persistence=LASTING))
+PERSISTENT = replace(CONTEST, pool=replace(CONTEST.pool, persistence=LASTING))
 
 
 def test_anomalies_last_that_arrive_together_from_one_device() -> None:
@@ -31,9 +31,9 @@ def test_the_label_of_a_person_lasts_and_makes_others_last() -> None:
 
 def test_what_passes_is_undecided_and_the_rest_as_without_persistence() -> None:
     rows = [row(1, alarms()), row(2, alarms(A, B, C, D)), *[row(60 + each, alarms(A, B, C)) for each in range(3)]]
-    assert [truth for _, truth in with_truths(JUDGED.pool, EVERYONE, rows)] == [False, None, True, True, True]
+    assert [truth for _, truth in with_truths(PERSISTENT.pool, EVERYONE, rows)] == [False, None, True, True, True]
     assert [truth for _, truth in with_truths(CONTEST.pool, EVERYONE, rows)] == [False, True, True, True, True]
-    evidence = gather(JUDGED, FACTS, rows)
+    evidence = gather(PERSISTENT, FACTS, rows)
     assert (evidence.undecided, evidence.comparisons[B].missed) == (1, 0)
 
 
@@ -43,5 +43,5 @@ def test_a_successor_may_miss_what_passes_and_nothing_that_lasts() -> None:
     knock = [*unsound(), row(70, alarms(A, B, C, D))]
     fault = [*knock, row(71, alarms(A, B, C, D)), row(72, alarms(A, B, C, D))]
     assert decided(knock, facts=only).state is ContestState.NO_SUCCESSOR
-    assert decided(knock, facts=only, contest=JUDGED).successor == E
-    assert decided(fault, facts=only, contest=JUDGED).state is ContestState.NO_SUCCESSOR
+    assert decided(knock, facts=only, contest=PERSISTENT).successor == E
+    assert decided(fault, facts=only, contest=PERSISTENT).state is ContestState.NO_SUCCESSOR
