@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "learning/forest_writer.h"
 
+#include <string.h>
+
 /* Offsets in a section FOREST. */
 enum { AT_THRESHOLD_BITS = 2, AT_TREES = 6, AT_SUBSAMPLE = 14 };
 
@@ -67,13 +69,6 @@ void tf_bits_put(struct tf_bit_writer *writer, const struct tf_hal *hal, uint32_
     }
 }
 
-static void pad_to(struct tf_bit_writer *writer, const struct tf_hal *hal, uint32_t bits)
-{
-    while (writer->bits < bits) {
-        tf_bits_put(writer, hal, 0, 1);
-    }
-}
-
 /*
  * The mean depth of what a leaf of n rows would have grown into, in 1/2048 of a split: 2 (ln m + gamma) - 2 m / n with m = n - 1,
  * where the harmonic number of m - 1 / 2m + 1 / 12m^2 stands for ln m + gamma.
@@ -93,9 +88,8 @@ uint32_t tf_forest_finish(struct tf_bit_writer *writer, const struct tf_hal *hal
     const uint32_t stream_bits = writer->bits;
     const uint32_t stream_bytes = tf_round_up((stream_bits + 7) / 8 + 3, 4);
     const uint32_t rows = (form->front_bytes - RECORD_BYTES) / 2;
-    pad_to(writer, hal, tf_round_up(8 * stream_bytes, GATHERED_BITS));
+    tf_bits_put(writer, hal, 0, tf_round_up(8 * stream_bytes, GATHERED_BITS) - stream_bits);
     writer->offset -= form->front_bytes;
-    writer->bits = 0;
     const uint32_t front[] = {
         /* mode 0, then the fields in their order */
         HAS_ROW_BIT << 8 | form->threshold_bits << 16 | form->row_bits << 24,
@@ -105,9 +99,8 @@ uint32_t tf_forest_finish(struct tf_bit_writer *writer, const struct tf_hal *hal
         stream_bits,
         DEPTH_UNIT << 16, /* the table: none for one row, and one for two */
     };
-    for (uint32_t i = 0; i < sizeof front / sizeof front[0]; i++) {
-        tf_bits_put(writer, hal, front[i], 32);
-    }
+    memcpy(writer->gathered, front, sizeof front);
+    writer->bits = 8 * sizeof front;
     put_table(writer, hal, rows);
     return form->front_bytes + stream_bytes;
 }

@@ -19,7 +19,7 @@ TF_MUST_CHECK struct tf_forest_form tf_forest_form(uint32_t features, const uint
 /* Start at an offset of the region; nothing is written beyond it. */
 void tf_bits_begin(struct tf_bit_writer *writer, const struct tf_hal *hal, uint32_t offset);
 
-/* Append a field of up to 32 bits, whose higher bits are zero. Errors are kept in the writer. */
+/* Append the lowest bits of a value, whose others are zero; more than 32 bits append zeros. Errors are kept in the writer. */
 void tf_bits_put(struct tf_bit_writer *writer, const struct tf_hal *hal, uint32_t value, uint32_t width);
 
 /* After the last tree: pad the stream, and write what precedes it. Returns the length of the section. */

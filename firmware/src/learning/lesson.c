@@ -140,7 +140,7 @@ static int conclude(struct tf_agent *agent, uint32_t size)
 /* ------------------------------------------------------------------ the stages; each returns TF_OK or an error */
 
 /* Find out what flash holds of this lesson. */
-static int find_stage(struct tf_agent *agent)
+static void find_stage(struct tf_agent *agent)
 {
     struct tf_learner *learner = agent->sampler->learner;
     const struct tf_pack *pack = &agent->running.pack;
@@ -150,11 +150,11 @@ static int find_stage(struct tf_agent *agent)
     tf_sample_log_plain(&learner->stored[1], &agent->hal.geometry.forest);
     agent->running.pack.grown = NULL;
     if (agent->running.engine == NULL || recipe_of(pack) == NULL) {
-        return TF_OK;
+        return;
     }
     if (tf_state(agent)->phase == TF_PHASE_TRIAL) { /* it may fail, and what the model before it has learned must stay */
         learner->stage = TF_LEARN_WAITING;
-        return TF_OK;
+        return;
     }
     learner->generation = tf_parameter_named(agent, GENERATION, 0);
     const struct tf_lesson lesson = lesson_of(agent);
@@ -165,7 +165,6 @@ static int find_stage(struct tf_agent *agent)
     } else {
         learner->stage = learner->stored[0].end != 0 ? TF_LEARN_COLLECTING : TF_LEARN_ERASING_ROWS;
     }
-    return TF_OK;
 }
 
 /* Erase the unit at the position, and begin what the region is for after the last one. */
@@ -261,7 +260,7 @@ static uint32_t operators(const struct tf_agent *agent)
 static int check(const struct tf_agent *agent, const struct tf_pack *pack)
 {
     const struct tf_section section = tf_pack_section(pack, TF_SECTION_LEARN);
-    const struct recipe *recipe = recipe_of(pack);
+    const struct recipe *recipe = (const void *)section.data;
     const struct tf_forest_form form = form_of(pack);
     if (!has_regions(agent)) {
         return TF_ERR_OPERATOR;
@@ -285,7 +284,7 @@ static void note(struct tf_agent *agent, int error)
 static void open_lesson(struct tf_agent *agent)
 {
     tf_sampling_open(agent);
-    note(agent, find_stage(agent));
+    find_stage(agent);
 }
 
 static void record(struct tf_agent *agent, const uint8_t *input, size_t length, const struct tf_verdict *verdict)
@@ -309,7 +308,8 @@ static int do_stage(struct tf_agent *agent, uint8_t stage)
 {
     switch (stage) {
     case TF_LEARN_WAITING:
-        return find_stage(agent);
+        find_stage(agent);
+        return TF_OK;
     case TF_LEARN_ERASING_ROWS:
     case TF_LEARN_ERASING_FOREST:
         return erase(agent);

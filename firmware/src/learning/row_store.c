@@ -34,23 +34,23 @@ struct tf_rows tf_rows_view(const struct tf_hal *hal, uint32_t features, uint32_
 }
 
 /*
- * Copy a row, and compute its check. Rows are read once for each tree, so it must be cheaper than a CRC. The number of the slot
- * makes a row valid nowhere else.
+ * The check of a row, one value after the other from CHECK_START + slot: rows are read once for each tree, so it must be
+ * cheaper than a CRC. The number of the slot makes a row valid nowhere else.
  */
-static uint32_t copy_row(const uint8_t *bytes, uint32_t features, uint32_t slot, uint16_t *row)
+static uint32_t check_value(uint32_t check, uint16_t value)
 {
-    uint32_t check = CHECK_START + slot;
-    for (uint32_t i = 0; i < features; i++) {
-        row[i] = tf_load16(bytes + 2 * i);
-        check = (check ^ row[i]) * CHECK_PRIME;
-    }
-    return check;
+    return (check ^ value) * CHECK_PRIME;
 }
 
 bool tf_row_read(const struct tf_rows *rows, uint32_t slot, uint16_t *row)
 {
     const uint8_t *bytes = rows->slot + slot * rows->stride;
-    return copy_row(bytes, rows->features, slot, row) == tf_load32(bytes + 2 * rows->features);
+    uint32_t check = CHECK_START + slot;
+    for (uint32_t i = 0; i < rows->features; i++) {
+        row[i] = tf_load16(bytes + 2 * i);
+        check = check_value(check, row[i]);
+    }
+    return check == tf_load32(bytes + 2 * rows->features);
 }
 
 static void make_head(struct head *head, const struct tf_lesson *lesson)
@@ -94,10 +94,11 @@ int tf_row_append(const struct tf_hal *hal, const struct tf_rows *rows, const in
 {
     uint16_t slot[TF_FEATURES_MAX + CHECK_BYTES / 2];
     const uint32_t offset = hal->geometry.rows.offset + *bytes, features = rows->features;
+    uint32_t check = CHECK_START + rows->slots;
     for (uint32_t i = 0; i < features; i++) {
         slot[i] = (uint16_t)y[i];
+        check = check_value(check, slot[i]);
     }
-    const uint32_t check = copy_row((const uint8_t *)slot, features, rows->slots, slot);
     memcpy(slot + features, &check, sizeof check);
     *bytes += rows->stride;
     return tf_flash_write_padded(hal, offset, (const uint8_t *)slot, 2 * features + CHECK_BYTES);
