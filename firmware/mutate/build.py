@@ -95,12 +95,12 @@ class Builds:
         """Return the core as it is."""
         return Changed(self, None, folder)
 
-    def link(self, folder: Path, target: Path, sources: list[Path], way: _Way, *, options: tuple[str, ...]) -> Path:
-        """Link objects, with that of the changed file in a folder instead of the unchanged one."""
+    def link(self, sources: list[Path], way: _Way, target: Path, changed: Path | None, *options: str) -> Path:
+        """Link objects, with that of the changed file in the folder of the target instead of the unchanged one."""
         if not target.exists():
-            changed = {path.name: path for path in folder.glob("*.c")}
             objects = [
-                folder / f"{way.name}.o" if source.name in changed else self._object(source, way) for source in sources
+                target.parent / f"{way.name}.o" if source == changed else self._object(source, way)
+                for source in sources
             ]
             run(["cc", *way.options, *options, *dict.fromkeys(objects), "-o", target])
         return target
@@ -146,18 +146,17 @@ class Changed:
     def driver(self, name: str) -> Path:
         """Return the driver of a campaign: attack or powercut."""
         sources = [*self.builds.core, *ENGINES, *(ATTACK if name == "attack" else POWERCUT), PORT[0], MONOCYPHER]
-        options = ("-Wl,--wrap=tf_curve_check",)
-        return self.builds.link(self.folder, self.folder / name, sources, PLAIN, options=options)
+        return self.builds.link(sources, PLAIN, self.folder / name, self.source, "-Wl,--wrap=tf_curve_check")
 
     def library(self) -> Path:
         """Return the library that the tests load."""
         sources = [*self.builds.core, *ENGINES, *STAGES, *PORT, MONOCYPHER]
         target = self.folder / "libtinyfleet-host.so"
-        return self.builds.link(self.folder, target, sources, PLAIN, options=("-shared",))
+        return self.builds.link(sources, PLAIN, target, self.source, "-shared")
 
     def checks(self) -> None:
         """Build the program that runs the modules one by one."""
         if self.source is not None:
             self.builds.sanitize(self.source, self.folder)
         sources = [*self.builds.small_core, CHECK]
-        self.builds.link(self.folder, self.folder / "core-check-small", sources, SANITIZED, options=())
+        self.builds.link(sources, SANITIZED, self.folder / "core-check-small", self.source)

@@ -48,12 +48,13 @@ FIRST_CPU_S: Final = 6
 CORE_CPU_S: Final = 25
 CORE_TESTS: Final = (
     *("orders", "trials", "limits", "says", "attacks", "journal", "geometry", "identity", "watchdog"),
-    *("samples", "learning"),
+    *("samples", "learning", "rotation", "models", "stage"),
 )
 # The tests that most likely notice a change of a file run before the campaigns.
 MOST_EFFECTIVE: Final = {
     "boot.c": "trials",
     "offer.c": "orders",
+    "rotate.c": "rotation",
     "phase.c": "orders",
     "staging.c": "orders",
     "trial.c": "trials",

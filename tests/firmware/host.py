@@ -37,6 +37,7 @@ void host_device_set_time(struct host_device *device, uint32_t unix_s);
 void host_device_trial_inferences(struct host_device *device, uint32_t count);
 void host_device_sampling(struct host_device *device, uint32_t burst_tokens, uint32_t token_ms);
 void host_device_leave_out_samples(struct host_device *device);
+void host_device_leave_out_learning(struct host_device *device);
 bool host_device_wants_reset(const struct host_device *device);
 void host_device_fault(struct host_device *device);
 int host_device_running(const struct host_device *device, uint8_t *digest);
@@ -221,6 +222,10 @@ class HostAgent:
     def leave_out_samples(self) -> None:
         """From the next boot on, be a port without the part that keeps samples."""
         self._c.host_device_leave_out_samples(self._device)
+
+    def leave_out_learning(self) -> None:
+        """Keep samples and do not learn from the next boot on, as a port without that part."""
+        self._c.host_device_leave_out_learning(self._device)
 
     def read_flash(self, offset: int, length: int) -> bytes:
         """Read flash from outside."""

@@ -12,8 +12,9 @@ import pytest
 
 from reconciler.devices.messages import Have, RotateRoot, TransferResult
 from reconciler.model import Phase
-from signing import envelope
-from signing.delegation import Delegation, delegate
+from signing import cose, envelope
+from signing.cose import SigningKey
+from signing.delegation import Delegation, delegate, open_signed
 from signing.identifiers import key_id
 from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made
@@ -114,6 +115,34 @@ def test_a_repeated_or_refused_rotation_writes_nothing(updated: HostAgent, bench
         assert send(updated, foreign) == -VerificationCode.ROOT
     assert updated.operations == written
     assert report(updated, made).root == key_id(turn.bench.root.public_key)
+
+
+def with_claims(root: SigningKey, signed: bytes, claims: int) -> bytes:
+    """Sign what a root has signed again, with another number of claims in its head."""
+    payload = bytearray(open_signed(signed, root.public_key))
+    payload[0] = 0xA0 + claims
+    return cose.sign1(root, bytes(payload))
+
+
+@pytest.mark.parametrize("claims", [1, 2, 5])
+def test_a_delegation_with_another_number_of_claims_is_refused(
+    updated: HostAgent, bench: Bench, made: Made, claims: int
+) -> None:
+    other = copy(bench)
+    other.delegation = with_claims(bench.root, bench.delegation, claims)
+    assert deliver(updated, install(other, made, OLD, 3)).code < 0
+    assert deliver(updated, install(bench, made, OLD, 3)).code == 0
+
+
+@pytest.mark.parametrize("claims", [1, 3, 4])
+def test_a_rotation_with_another_number_of_claims_is_refused(
+    updated: HostAgent, bench: Bench, made: Made, claims: int
+) -> None:
+    turn = turned(bench)
+    wrong = replace(turn.order, rotation=with_claims(bench.root, turn.order.rotation, claims))
+    assert send(updated, wrong) < 0
+    assert report(updated, made).root == key_id(bench.root.public_key)
+    assert send(updated, turn.order) == 0
 
 
 def test_a_transfer_continues_under_the_new_root(updated: HostAgent, bench: Bench, made: Made) -> None:

@@ -15,6 +15,7 @@ from reconciler.devices.conversation import Rejected, SessionOpened
 from reconciler.devices.messages import Message, ReportKind, TransferResult, encode, parse_answer
 from reconciler.devices.reports import CapabilitiesBody
 from reconciler.devices.stage_messages import FEED_TYPE, OUT_TYPE, FeedStage, FetchStage, StageOutput, StageState
+from reconciler.model import Phase
 from signing import keys
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import AgentError, HostAgent
@@ -35,7 +36,8 @@ MakeAgent = Callable[[bytes], HostAgent]
 def install(agent: HostAgent, bench: Bench, made: Made, pack: bytes) -> None:
     before = report_of(agent, made)
     update(agent, made, job(made, bench.install(made, pack, before.sequence + 1), pack, before))
-    assert report_of(agent, made).running == digest(pack)[:16]
+    after = report_of(agent, made)
+    assert (after.running, after.phase) == (digest(pack)[:16], Phase.CONFIRMED)
 
 
 @pytest.fixture

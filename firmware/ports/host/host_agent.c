@@ -131,7 +131,8 @@ int host_boot(struct host_device *device)
     feed(device);
     const int result = tf_agent_init(&device->agent, &hal, device->engines, device->engine_count, device->arena);
 
-    tf_agent_keep_samples(&device->agent, device->unsampled ? NULL : &tf_learning, &device->sampler);
+    const struct tf_recorder *recorder = device->unlearned ? &tf_sampling : &tf_learning;
+    tf_agent_keep_samples(&device->agent, device->unsampled ? NULL : recorder, &device->sampler);
     tf_agent_run_stages(&device->agent, port_stages, &device->stage);
     builtins_serve(&device->builtins, &device->agent, device->sense, device->sensor);
     return result < 0 ? result : tf_agent_boot(&device->agent);

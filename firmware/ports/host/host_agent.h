@@ -30,6 +30,7 @@ struct host_device {
     size_t engine_count;
     struct tf_sampler sampler;
     bool unsampled; /* from the next boot on: a port without the part that keeps samples */
+    bool unlearned; /* likewise: a port that keeps samples, and does not learn */
     struct tf_stage stage;
     struct builtins builtins;
     void (*sense)(void *owner, uint8_t *samples); /* the sensor of the built-ins; one that counts, unless changed before host_boot() */
@@ -94,6 +95,7 @@ void host_device_trial_inferences(struct host_device *device, uint32_t count);
 void host_device_sampling(struct host_device *device, uint32_t burst_tokens, uint32_t token_ms);
 /* From the next boot on, be a port without the part that keeps samples. */
 void host_device_leave_out_samples(struct host_device *device);
+void host_device_leave_out_learning(struct host_device *device);
 bool host_device_wants_reset(const struct host_device *device);
 /* From the next boot on, each inference of a model of kind 0 faults, or no longer. The golden vectors pass. */
 void host_device_fault_inferences(struct host_device *device, bool faults);

@@ -117,6 +117,11 @@ void host_device_leave_out_samples(struct host_device *device)
     device->unsampled = true;
 }
 
+void host_device_leave_out_learning(struct host_device *device)
+{
+    device->unlearned = true;
+}
+
 bool host_device_wants_reset(const struct host_device *device)
 {
     return device->wants_reset;
