@@ -48,7 +48,7 @@ FIRST_CPU_S: Final = 6
 CORE_CPU_S: Final = 25
 CORE_TESTS: Final = (
     *("orders", "trials", "limits", "says", "attacks", "journal", "geometry", "identity", "watchdog"),
-    *("samples", "learning", "rotation", "models", "stage"),
+    *("samples", "learning", "rotation", "models", "stage", "operations", "engine_agent"),
 )
 # The tests that most likely notice a change of a file run before the campaigns.
 MOST_EFFECTIVE: Final = {
@@ -112,7 +112,8 @@ def _run_tests(changed: Changed, names: Sequence[str]) -> int:
 
 
 def _files(names: Sequence[str]) -> list[str]:
-    return [str(_TESTS / f"test_core_{name}.py") for name in names]
+    found = ((_TESTS / f"test_core_{name}.py", _TESTS / f"test_{name}.py") for name in names)
+    return [str(core if core.exists() else other) for core, other in found]
 
 
 def _import_tests() -> None:

@@ -160,3 +160,9 @@ def test_a_slot_of_more_units_than_a_record_can_name_is_refused(host_library: Ho
         layout.slot[0].size = layout.slot[1].size = 64 * 65535
 
     assert start(host_library, TINY, grow) == GEOMETRY
+
+
+@pytest.mark.parametrize("geometry", [replace(SMALL, rows=4 * ERASE), replace(SMALL, forest=4 * ERASE)])
+def test_rows_without_a_place_for_the_forest_and_the_reverse(host_library: HostLibrary, geometry: Geometry) -> None:
+    assert start(host_library, geometry, unchanged) == GEOMETRY
+    assert start(host_library, replace(geometry, rows=4 * ERASE, forest=4 * ERASE), unchanged) != GEOMETRY

@@ -84,3 +84,14 @@ def test_the_values_that_an_order_names_are_the_only_ones(make_core: MakeCore, b
     agent = make_core(made.region(pack))
     assert deliver(agent, Delivery(bench.configure(made, pack, 1, {1: 6}))).code == 0
     assert deliver(agent, Delivery(bench.configure(made, pack, 2, {}))).code == 0
+
+
+def test_flash_of_another_device_of_the_fleet_is_not_run(updated: HostAgent, make_core: MakeCore, bench: Bench) -> None:
+    """The envelope in it is genuine, and for the other device."""
+    copy = make_core(bench.device("pump-2").region(PREBAKED))
+    start, end = copy.geometry.provisioned, copy.geometry.bytes
+    copy.write_flash(start, updated.read_flash(start, end - start))
+    copy.boot()
+    assert copy.running() == digest(PREBAKED)
+    updated.boot()
+    assert updated.running() == digest(NEW)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.devices.messages import Have, RotateRoot, TransferResult
+from reconciler.devices.messages import Have, RotateRoot, TransferResult, encode
 from reconciler.model import Phase
 from signing import cose, envelope
 from signing.cose import SigningKey
@@ -143,6 +143,31 @@ def test_a_rotation_with_another_number_of_claims_is_refused(
     assert send(updated, wrong) < 0
     assert report(updated, made).root == key_id(bench.root.public_key)
     assert send(updated, turn.order) == 0
+
+
+def test_numbers_of_rotations_rise_up_to_the_last_one(updated: HostAgent, bench: Bench, made: Made) -> None:
+    first = turned(bench, number=7)
+    assert send(updated, first.order) == 0
+    last = turned(first.bench, number=2**16 - 1).order
+    payload = open_signed(last.rotation, first.bench.root.public_key)
+    assert payload.endswith(b"\x19\xff\xff")
+    beyond = cose.sign1(first.bench.root, payload[:-3] + b"\x1a\x00\x01\x00\x00")
+    for order in (
+        turned(first.bench, number=6).order,
+        turned(first.bench, number=7).order,
+        replace(last, rotation=beyond),
+    ):
+        assert send(updated, order) == -VerificationCode.SEQUENCE
+    assert report(updated, made).root == key_id(first.bench.root.public_key)
+    assert send(updated, last) == 0
+
+
+def test_a_rotation_is_a_message_of_exactly_three_items(updated: HostAgent, bench: Bench, made: Made) -> None:
+    message = encode(turned(bench).order)
+    assert message[0] == 0x83
+    for wrong in (message + b"\x00", b"\x82" + message[1:], b"\x84" + message[1:], message[:-1]):
+        assert updated.handle(wrong) == b""
+    assert report(updated, made).root == key_id(bench.root.public_key)
 
 
 def test_a_transfer_continues_under_the_new_root(updated: HostAgent, bench: Bench, made: Made) -> None:

@@ -254,9 +254,11 @@ def test_a_window_on_which_the_model_faults_is_not_kept(sampler: HostAgent) -> N
     sampler.infer(window(1))
     sampler.fault_inferences()
     sampler.boot()
-    with pytest.raises(AgentError):
-        sampler.infer(window(2))
+    for number in range(2, 8):
+        with pytest.raises(AgentError):
+            sampler.infer(window(number))
     assert numbers(sampler) == [1]
+    assert numbers(sampler, SampleSpace.NORMALS) == []
 
 
 def test_an_answer_that_does_not_fit_is_an_error_of_the_caller(sampler: HostAgent) -> None:
