@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.git.errors import HistoryRewritten, HistoryTooLong
+from reconciler.git.errors import HistoryRewritten, HistoryTooLong, MirrorDamaged
 from reconciler.git.mirror import Mirror
-from reconciler.git.new_commits import shallow_boundary
+from reconciler.git.new_commits import MoreHistoryNeeded, NotDescended, new_commits, shallow_boundary
 from reconciler.git.remote_settings import GitLimits, Remote
 from reconciler.model import Commit
 from tests.git.forge import Forge, make_forge
@@ -57,6 +58,38 @@ def true_range(forge: Forge, base: Commit, head: Commit) -> set[str] | None:
     if subprocess.run(ancestor, cwd=forge.bare, check=False).returncode != 0:
         return None
     return set(forge.git("rev-list", head, f"^{base}", cwd=forge.bare).split())
+
+
+def test_one_look_at_a_shallow_mirror(forge: Forge, mirror: Mirror) -> None:
+    """What is known is answered without another fetch, and what is not known is never guessed."""
+    commits = [forge.commit() for _ in range(12)]
+    head = mirror.fetch()
+    look = partial(new_commits, mirror.git, limit_s=10, limit=100)
+    assert look(None, head) == (head,)
+    assert look(commits[-3], head) == tuple(commits[-2:])
+    with pytest.raises(MoreHistoryNeeded):
+        look(commits[0], head)
+
+
+def test_the_end_of_another_history_does_not_matter(forge: Forge, mirror: Mirror) -> None:
+    for _ in range(12):
+        forge.commit()
+    unknown = forge.commit()
+    (root,) = write(forge, [()])
+    forge.git("update-ref", "refs/heads/main", f"{unknown}~1", cwd=forge.bare)
+    mirror.fetch()
+    mirror.transfer("--depth=4", refspec="+refs/heads/made/0:refs/tinyfleet/other")
+    assert shallow_boundary(mirror.git)
+    with pytest.raises(NotDescended):
+        new_commits(mirror.git, unknown, root, limit_s=10, limit=100)
+
+
+def test_a_history_that_cannot_be_read_is_damage_and_no_rewritten_history(forge: Forge, tmp_path: Path) -> None:
+    base = forge.commit()
+    with Mirror(tmp_path / "m", Remote(str(forge.bare)), GitLimits(depth=100)) as mirror:
+        mirror.fetch()
+        with pytest.raises(MirrorDamaged):
+            new_commits(mirror.git, base, Commit("0" * 39 + "1"), limit_s=10, limit=100)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
