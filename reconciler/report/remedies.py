@@ -124,6 +124,9 @@ _GATEWAYS: Mapping[str, str] = {
     "CertificateExpired": _RENEW,
     "CertificateUnreadable": "restore the file that the message names, or correct its path in gateway.toml",
     "RequestsRefused": "write the configuration of the broker again with tinyfleet pki broker-config",
+    "FirmwareWithoutOperations": (
+        "write firmware with the part TF_OPERATIONS to the devices, or remove both from the type"
+    ),
     "UplinkDown": "check the line, [[uplink]] in gateway.toml, and the other gateway with its broker",
     "StorageUnusable": "check owner, permissions and free space of the state folder",
     "StorageFull": "raise bytes of node.storage, or keep less in the buckets",

@@ -15,6 +15,7 @@ from reconciler.bus.node import OfferedOperation
 from reconciler.compiler.pack.operators import CALLS
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.operation_messages import DeviceRequest
+from reconciler.devices.reports import CapabilitiesBody
 from reconciler.engine.clock import Clock
 from reconciler.engine.device_sessions import DeviceIdentity, SessionKeeper, SessionPorts
 from reconciler.engine.links import Links
@@ -96,6 +97,11 @@ class DeviceNodes:
             for builtin in each.type.builtins
         }
 
+    def without_part(self) -> tuple[DeviceId, ...]:
+        """Return the devices whose firmware says that it has no operations, although their type does."""
+        capabilities = ((device, self._ports.inventory.capabilities_of(device)) for device in sorted(self._known))
+        return tuple(device for device, each in capabilities if each is not None and not _has_part(each))
+
     def reported(self, device: DeviceId) -> None:
         """Take in that a device has reported."""
         self.requests.reported(device)
@@ -154,6 +160,10 @@ class DeviceNodes:
         record, capabilities = inventory.records.get(device), inventory.capabilities_of(device)
         if record is None or capabilities is None or self._ports.links.session_of(device) is None:
             return False
-        if not int.from_bytes(capabilities.operators, "little") >> CALLS & 1:
+        if not _has_part(capabilities):
             return False
         return (self._ports.clock.now() - record.seen_at).total_seconds() < inventory.silent_after_s
+
+
+def _has_part(capabilities: CapabilitiesBody) -> bool:
+    return bool(int.from_bytes(capabilities.operators, "little") >> CALLS & 1)

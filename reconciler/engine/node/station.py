@@ -30,7 +30,7 @@ from reconciler.engine.node.other_gateways import OtherGateways
 from reconciler.engine.node.uplinks import Uplinks
 from reconciler.engine.served_pipelines import served_pipelines
 from reconciler.errors import FleetError, ResourcesExhausted, Transient
-from reconciler.model import Commit, Desired, GatewayId, GatewayNode
+from reconciler.model import Commit, Desired, DeviceId, GatewayId, GatewayNode
 from reconciler.operations.placement import eligible, placement_of
 from reconciler.report.function_status import FunctionReport
 from reconciler.report.gateway_status import NodeState
@@ -84,6 +84,7 @@ class NodeStation:
         self._applied: WantedNode | None = None
         self._changed = asyncio.Event()
         self._failure: FleetError | None = None
+        self._without_part: tuple[DeviceId, ...] = ()
 
     def watch(self, desired: Desired) -> None:
         """Take in what Git wants: a snapshot (model/snapshot_cache.py)."""
@@ -105,19 +106,30 @@ class NodeStation:
         """Return how this gateway is doing as a node; None: it is none, or that is not known yet."""
         if self._applied is None and self._failure is None:
             return None
-        refused = self._links.requests_refused()
-        if self._failure is not None:
-            return NodeState(good=False, reason=self._failure.reason, message=str(self._failure))
-        if self.offer.trouble is not None:
-            reason, message = self.offer.trouble
+        trouble = self._trouble()
+        if trouble is not None:
+            reason, message = trouble
             return NodeState(good=False, reason=reason, message=message)
-        if refused is not None:
-            message = f"the broker refuses the subscription to requests: {refused}"
-            return NodeState(good=False, reason="RequestsRefused", message=message)
         if self._applied is not None and self._applied.node.drain:
             calls = self.offer.calls_in_progress
             return replace(DRAINED, reason="Draining", message=f"{calls} calls of functions run.") if calls else DRAINED
         return GOOD
+
+    def _trouble(self) -> tuple[str, str] | None:
+        """Return the reason and the message of what keeps clients from operations."""
+        refused = self._links.requests_refused()
+        if self._failure is not None:
+            return self._failure.reason, str(self._failure)
+        if self.offer.trouble is not None:
+            return self.offer.trouble
+        if refused is not None:
+            return "RequestsRefused", f"the broker refuses the subscription to requests: {refused}"
+        if self._without_part:
+            first, *more = self._without_part
+            which = f"{first} and {len(more)} more" if more else first
+            why = "the type has `builtins` or `requests`, and the firmware has no operations"
+            return "FirmwareWithoutOperations", f"{which}: {why}"
+        return None
 
     @property
     def storage_refusals(self) -> Mapping[str, str] | None:
@@ -151,7 +163,7 @@ class NodeStation:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), EXPIRE_EVERY_S)
             if not self._changed.is_set():
-                self._expire()
+                self._look_again()
                 continue
             self._changed.clear()
             wanted = self._wanted
@@ -163,6 +175,7 @@ class NodeStation:
                 await self._failed(ResourcesExhausted(str(error)))
             else:
                 self._failure, self._applied = None, wanted
+                self._without_part = self.devices.without_part()
                 if _content(self._wanted) != _content(wanted):  # Git has changed meanwhile
                     self._changed.set()
             self._wake()
@@ -201,7 +214,11 @@ class NodeStation:
         else:
             self._links.answer(asker, payload)
 
-    def _expire(self) -> None:
+    def _look_again(self) -> None:
+        """Do what time alone makes due."""
+        before, self._without_part = self._without_part, self.devices.without_part()
+        if before != self._without_part:
+            self._wake()
         try:
             self.offer.expire(time.time())
         except FleetError as failure:  # the next one may do better, and `put` reports it as well

@@ -219,7 +219,9 @@ def test_firmware_without_the_part_is_never_asked(library: Path, inventory: Inve
         capabilities = inventory.capabilities_of(PUMP)
         assert capabilities is not None
         await asyncio.sleep(60)
+        assert site.devices.without_part() == ()
         inventory.record_capabilities(PUMP, replace(capabilities, operators=b""))
+        assert site.devices.without_part() == (PUMP,)
         site.start()
         asked = site.link.link.statistics.questions
         site.devices.reported(PUMP)

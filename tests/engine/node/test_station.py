@@ -18,6 +18,7 @@ from reconciler.engine.node.devices import DevicePorts
 from reconciler.engine.node.station import NodePorts, NodeStation
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.model import (
+    Builtin,
     Commit,
     Desired,
     DeviceId,
@@ -30,8 +31,9 @@ from reconciler.model import (
 from reconciler.tree import FILE
 from signing import keys
 from tests.bus.node_site import BUCKET, RMS
+from tests.engine.reports import CAPABILITIES, NOON, report
 from tests.load.repo import GivenTree
-from tests.plan.example_fleet import fleet
+from tests.plan.example_fleet import ESP32, device, fleet
 
 HALL = GatewayId("hall")
 WITHIN_S = 60
@@ -191,5 +193,22 @@ def test_a_gateway_that_drains_gives_up_its_functions_and_says_so(tmp_path: Path
         assert state is not None
         assert (state.good, state.reason) == (True, "Drained")
         assert [each.holders for each in site.station.reports] == [()]  # nobody else may run it
+
+    run(tmp_path, inventory, test)
+
+
+def test_firmware_without_operations_is_named(tmp_path: Path, inventory: Inventory) -> None:
+    async def test(site: StationSite) -> None:
+        kind = replace(ESP32, builtins=(Builtin(1, "sense.window"),))
+        devices = [replace(device(number), public_key="00" * 32) for number in (1, 2)]
+        for each in devices:
+            inventory.record_report(each.name, report(1), NOON, asked=True)
+            inventory.record_capabilities(each.name, CAPABILITIES)
+        made = fleet(devices, types=(kind,))
+        site.station.watch(replace(wanted(STORES), types=made.types, devices=made.devices))
+        await site.until(lambda: site.broker.serves)
+        assert site.station.state is not None
+        assert site.station.state.reason == "FirmwareWithoutOperations"
+        assert site.station.state.message.startswith("d001 and 1 more: the type has")
 
     run(tmp_path, inventory, test)
