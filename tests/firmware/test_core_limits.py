@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from reconciler.compiler.pack.tunable_parameters_section import Parameter
-from reconciler.devices.messages import Have, Missing, Stage, encode, parse_answer
+from reconciler.devices.messages import Have, Missing, Stage, TransferResult, encode, parse_answer
 from reconciler.devices.reports import Flag, ModelLocation
 from reconciler.model import Phase
 from signing import delegation, envelope, keys
@@ -37,7 +37,7 @@ from tests.firmware.orders import (
 )
 from tests.firmware.samples import with_parameters
 
-FLASH, NO_UPDATES, ENCODING = -64, -75, -76
+FLASH, IMAGE, NO_UPDATES, ENCODING = -64, -72, -75, -76
 GOLDEN, PARAMETER = -87, -88
 NARROW = with_parameters(PREBAKED, Parameter(1, 7, 5, 9), Parameter(2, -7, -9, -5))
 
@@ -315,6 +315,20 @@ def test_a_repair_that_fails_at_a_start_ends_the_transfer(updated: HostAgent, be
     updated.wear_flash(0, 0, Wear.REFUSES)
     updated.boot()
     assert deliver(updated, delivery) == Outcome(0, delivery.blocks)
+
+
+def test_more_corrected_blocks_than_a_device_remembers_are_not_asked_for_again(
+    updated: HostAgent, bench: Bench, made: Made
+) -> None:
+    """The wrong one may be among those that it has forgotten."""
+    delivery = replace(install(bench, made, THIRD, 3), block_bytes=32)
+    wrong = replace(delivery, payload=delivery.payload[:-32] + bytes(32))
+    put(updated, delivery.offer)
+    for index in range(delivery.blocks):
+        wrong.send(updated, index, corrected=True)
+    put(updated, Stage(delivery.name))
+    updated.settle()
+    assert parse_answer(updated.handle(encode(Missing(delivery.name)))) == TransferResult(delivery.name, IMAGE)
 
 
 def test_a_transfer_restarts_at_most_once_per_start(stained: Stained, made: Made) -> None:

@@ -10,10 +10,12 @@ import pytest
 
 from reconciler.compiler.pack.pack_format import SectionId, assemble, disassemble
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, decode_parameters, encode_parameters
+from reconciler.model import Phase
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import Geometry, HostAgent
 from tests.firmware.learning import learning_pack, starter_pack
-from tests.firmware.orders import NEW, PREBAKED, SMALL, Delivery, deliver, digest, install, report
+from tests.firmware.orders import NEW, PREBAKED, SMALL, Delivery, deliver, digest, install, report, stage
+from tests.firmware.stages import HALF, stage_pack
 
 OPERATOR = -85
 ROWS, FOREST = 4 * SMALL.erase, 8 * SMALL.erase
@@ -95,3 +97,13 @@ def test_flash_of_another_device_of_the_fleet_is_not_run(updated: HostAgent, mak
     assert copy.running() == digest(PREBAKED)
     updated.boot()
     assert updated.running() == digest(NEW)
+
+
+def test_a_stage_is_confirmed_without_windows_of_a_sensor(make_core: MakeCore, bench: Bench, made: Made) -> None:
+    agent = make_core(made.region(PREBAKED), replace(SMALL, slot=0x8000, marks=0x4000))
+    agent.set_trial_inferences(1)
+    stage(agent, install(bench, made, stage_pack(0, HALF).data, 1))
+    agent.boot()
+    for _ in range(50):
+        agent.poll_bits(0)  # no time passes, so a trial that waits for windows does not end
+    assert report(agent, made).phase is Phase.CONFIRMED
