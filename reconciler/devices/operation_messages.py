@@ -15,7 +15,7 @@ TAKEN = 1  # the code of a first reply
 POLL = 0  # the function that asks for a request
 FUNCTIONS = 256
 _TAG_BYTES = 16
-_CALL_TYPE, _REPLY_TYPE, _REQUEST_TYPE, _RETURNED_TYPE = 10, 11, 18, 19
+CALL_TYPE, _REPLY_TYPE, _REQUEST_TYPE, _RETURNED_TYPE = 10, 11, 18, 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ OperationMessage = OperationQuestion | OperationAnswer
 
 def call_builtin(key: TagKey, seq: int, function: int, data: bytes) -> CallBuiltin:
     """Make a call with its tag."""
-    return CallBuiltin(seq, function, data, key.tag(_CALL_TYPE, seq, function, data))
+    return CallBuiltin(seq, function, data, key.tag(CALL_TYPE, seq, function, data))
 
 
 def reply_to_request(key: TagKey, number: int, code: int, data: bytes = b"") -> ReplyToRequest:
@@ -86,7 +86,7 @@ def operation_fields(message: OperationMessage) -> list[object]:
     """Return a message as the items of its array."""
     match message:
         case CallBuiltin(seq, function, data, tag):
-            return [_CALL_TYPE, seq, function, data, tag]
+            return [CALL_TYPE, seq, function, data, tag]
         case ReplyToRequest(number, code, data, tag):
             return [_REPLY_TYPE, number, code, data, tag]
         case DeviceRequest(number, operation, data, tag):

@@ -24,6 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from reconciler.cli import cli
 from signing import passphrase_sources
+from signing.broker_config import ACCESS
 from signing.pki import Role, Subject, ValidityPeriod
 from signing.pki_keys import KeyKind
 from signing.pki_store import CertificateStore, Issuer
@@ -92,6 +93,18 @@ class BrokerSite:
         self.configure()
         assert self._process is not None
         self._process.send_signal(signal.SIGHUP)
+
+    def watcher(self, name: str) -> MqttParty:
+        """Connect a client that hears everything, as no certificate of a fleet allows."""
+        self.issue("client", name)
+        self.configure()
+        with (self.certificates / ACCESS).open("a", encoding="ascii") as access:
+            access.write(f"user {Subject(Role.CLIENT, name).common_name}\ntopic read #\n")
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+        party = self.client(name)
+        assert party.subscribe("#") == "Granted QoS 1"
+        return party
 
     def context(self, name: str | None, folder: Path | None = None) -> ssl.SSLContext:
         """Return a TLS context with a certificate; None: without one."""

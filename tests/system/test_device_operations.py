@@ -14,8 +14,12 @@ import yaml
 from demo.site import SerialLine, model, rollout
 from demo.world import FLEET, GATEWAY, TINYFLEET, World, document, threshold_model
 from reconciler.client import OperationClient
+from reconciler.devices.operation_messages import CALL_TYPE
+from reconciler.model import ValueDescriptor, ValueElement
 from reconciler.operations.codes import AnswerCode, OperationFailed
+from reconciler.operations.descriptors import DataDescriptor
 from tests.firmware.operations import SENSE, SENSED_BYTES, SET_OUTPUT, STORE
+from tests.system.broker_site import MqttParty
 from tests.system.node_world import CLIENT, WITHIN_S, NodeWorld
 
 FAST_BAUD = 115200
@@ -28,6 +32,10 @@ BUILTINS = [
     {"number": STORE, "operation": "sense.store"},
 ]
 REQUESTS = [{"number": 1, "operation": "data.put.windows", "inputs": [{"name": "window", **SAMPLES}]}]
+LEVEL_OF = {
+    size: ValueDescriptor(name="level", dtype=ValueElement.UINT8, shape=(size,) if size else (None,))
+    for size in (0, 1, 8)
+}
 OTHER_MODEL = threshold_model([1, 2, 3] * 20, 800)
 NODE = {"storage": {"buckets": [{"name": "windows", "descriptor": SAMPLES}]}}
 
@@ -103,6 +111,35 @@ def test_a_client_calls_built_ins_and_a_device_stores_what_it_reads(node: NodeWo
         assert len(client.call("data.get.windows", struct.pack("<Q", newest))) == SENSED_BYTES
         result = json.loads(run(node, "operation", "request", "sense.window.pump-2", "--output", "json"))
         assert len(result["outputs"][0]["values"]) == SENSED_BYTES // 2
+
+
+def calls_sent(watcher: MqttParty, device: str) -> int:
+    """Count the calls that went to a device since the last count."""
+    sent = 0
+    while not watcher.heard.empty():
+        topic, payload = watcher.next()
+        sent += topic == f"tinyfleet/{FLEET}/{device}/down" and payload[1] == CALL_TYPE
+    return sent
+
+
+@pytest.mark.parametrize("node", ["broker"], indirect=True)
+def test_what_is_refused_reaches_no_device(node: NodeWorld) -> None:
+    """One that hears all topics sees a call that fits, and none of those that do not."""
+    begin(node, with_operations(node))
+    with node.client() as client, node.broker.watcher("watcher") as watcher:
+        call(node, client, "output.set.pump-1", b"\x05")
+        assert calls_sent(watcher, "pump-1") > 0
+        for operation, data, code in (
+            ("output.set.pump-1", b"too long", AnswerCode.DESCRIPTOR_MISMATCH),
+            ("output.set.pump-1", b"", AnswerCode.DESCRIPTOR_MISMATCH),
+            ("output.set.pump-9", b"\x06", AnswerCode.NO_SUCH_OPERATION),
+            ("output.get.pump-1", b"\x06", AnswerCode.NO_SUCH_OPERATION),
+        ):
+            with pytest.raises(OperationFailed) as refused:
+                client.call(operation, data, what=DataDescriptor((LEVEL_OF[len(data)],)), timeout_s=WITHIN_S)
+            assert refused.value.code is code
+        assert call(node, client, "output.set.pump-1", b"\x07") == b"\x05"
+        assert calls_sent(watcher, "pump-1") == 1  # that one, behind all that were refused
 
 
 def run(node: NodeWorld, *command: str) -> str:
