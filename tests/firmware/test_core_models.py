@@ -79,7 +79,7 @@ def test_parameters_of_one_model_do_not_apply_to_another(updated: HostAgent, ben
 
 
 def test_the_values_that_an_order_names_are_the_only_ones(make_core: MakeCore, bench: Bench, made: Made) -> None:
-    """Memory behind them has zeros, and 0 is no value of parameter 0."""
+    """Memory behind them has zeros, and parameter 0 can not be 0."""
     first, *_ = decode_parameters(disassemble(make_pack(1)).sections[SectionId.PARAMETERS])
     table = [replace(first, minimum=1), Parameter(1, 7, 5, 9)]
     pack = changed(make_pack(1), SectionId.PARAMETERS, encode_parameters(table))
