@@ -406,6 +406,7 @@ class Engine:
             self.node.uplinks,
             self.node.pending,
             state.scope.desired.fleet.cohort_label if state is not None else None,
+            self.inventory.with_another_root(self._ports.gateway.root_id),
             self.node.storage_refusals,
         )
         self.expiries = gateway.expiries

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from reconciler.model import DeviceId
 from reconciler.report.conditions import Condition, Conditions, Status, carry_over, ready
 from reconciler.report.device_status import PassStamp
 from reconciler.report.expiry import Expiry, expiry_condition
@@ -50,6 +51,7 @@ class GatewayFacts:
     uplinks: Mapping[str, str | None] = field(default_factory=dict)  # what is wrong with those that this one asks
     node_pending: bool = False  # that is not known yet, and its condition stays
     cohort_label: str | None = None  # that the fleet declares
+    with_another_root: frozenset[DeviceId] = frozenset()  # than that of the delegation
     storage_refusals: Mapping[str, str] | None = None  # by bucket: why its last item was refused; None: no buckets
 
 
@@ -96,6 +98,11 @@ def gateway_status(facts: GatewayFacts, stamp: PassStamp, previous: GatewayStatu
         ),
         expiry_condition(facts.expiries, stamp),
     )
+    if facts.with_another_root:
+        first, *more = sorted(facts.with_another_root)
+        which = f"{first} and {len(more)} more" if more else first
+        wrong = f"{which}: another root than that of the delegation, so the orders of this gateway are refused"
+        parts = (*parts, condition("RootsCurrent", wrong, "OtherRoot", ""))
     before = previous.conditions if previous is not None else ()
     if facts.node_pending:
         parts = (*parts, *(each for each in before if each.type in OF_NODES))

@@ -123,6 +123,7 @@ _GATEWAYS: Mapping[str, str] = {
     "CertificateExpiring": _RENEW,
     "CertificateExpired": _RENEW,
     "CertificateUnreadable": "restore the file that the message names, or correct its path in gateway.toml",
+    "OtherRoot": "nothing during a rotation; otherwise give the gateway the rotations, or provision the devices again",
     "RequestsRefused": "write the configuration of the broker again with tinyfleet pki broker-config",
     "FirmwareWithoutOperations": (
         "write firmware with the part TF_OPERATIONS to the devices, or remove both from the type"

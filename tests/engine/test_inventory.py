@@ -198,3 +198,17 @@ def test_reports_that_can_not_be_saved_are_saved_by_the_next_pass(tmp_path: Path
     inventory.save()
     assert [record.device for record in state.devices()] == [PUMP]
     state.close()
+
+
+def test_devices_with_another_root_are_known(state: StateWriter) -> None:
+    old, new = b"old-root", b"new-root"
+    inventory = Inventory(state)
+    for number, root in enumerate((old, new, None)):
+        inventory.record_report(DeviceId(f"d{number}"), replace(report(1), root=root), NOON, asked=True)
+    inventory.save()
+    assert inventory.with_another_root(new) == {"d0"}
+    assert Inventory(state).with_another_root(new) == {"d0"}
+    inventory.record_report(DeviceId("d0"), replace(report(2), root=new), NOON, asked=True)
+    assert inventory.with_another_root(new) == set()
+    inventory.forget(DeviceId("d1"))
+    assert inventory.with_another_root(old) == {"d0"}

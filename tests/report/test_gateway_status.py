@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import yaml
 
+from reconciler.model import DeviceId
 from reconciler.report.conditions import Status
 from reconciler.report.device_status import PassStamp
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, NodeState, SourceState, gateway_status
@@ -54,3 +55,13 @@ def test_a_node_has_conditions_of_its_own_which_stay_while_nothing_is_known() ->
     pending = GatewayFacts("hall", good, node_pending=True)
     assert of_node(pending, before) == of_node(facts)
     assert of_node(pending) == of_node(GatewayFacts("hall", good), before) == {}
+
+
+def test_devices_with_another_root_are_named() -> None:
+    good = SourceState(good=True, reason="Fetched", message="fetched")
+    devices = frozenset({DeviceId("pump-2"), DeviceId("pump-1")})
+    status = gateway_status(GatewayFacts("hall", good, with_another_root=devices), PassStamp(NOON, "c1"), None)
+    (found,) = (each for each in status.conditions if each.type == "RootsCurrent")
+    assert (found.status, found.reason) == (Status.FALSE, "OtherRoot")
+    assert found.message.startswith("pump-1 and 1 more: another root")
+    assert status.ready.status is Status.TRUE

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -49,8 +49,10 @@ class Inventory:
         self._failures = {(failure.device, failure.digest): failure for failure in state.quarantined()}
         self._quarantined = frozenset(self._failures)
         self._observed: SnapshotCache[Observed] = SnapshotCache()
+        self._by_root: defaultdict[bytes | None, set[DeviceId]] = defaultdict(set)
         for device, record in self._records.items():
             self.identities.compare(device, record.report)
+            self._by_root[record.report.root].add(device)
 
     @property
     def records(self) -> Mapping[DeviceId, DeviceRecord]:
@@ -125,6 +127,10 @@ class Inventory:
         """Count how many devices raise each error flag."""
         return Counter(flag.name or "" for record in self._records.values() for flag in record.report.flags)
 
+    def with_another_root(self, root: bytes) -> frozenset[DeviceId]:
+        """Return the devices that report another root than this one."""
+        return frozenset().union(*(names for each, names in self._by_root.items() if each not in {root, None}))
+
     def quarantine(self, failure: QuarantineRecord) -> None:
         """Record that a pack failed on a device."""
         self._state.save_quarantine(failure)
@@ -152,7 +158,9 @@ class Inventory:
         self._state.forget_device(device)
         self.identities.forget(device)
         self.evidence.forget(device)
-        self._records.pop(device, None)
+        gone = self._records.pop(device, None)
+        if gone is not None:
+            self._by_root[gone.report.root].discard(device)
         self._unsaved.discard(device)
         self._stale.add(device)
         self._failures = {key: failure for key, failure in self._failures.items() if key[0] != device}
@@ -209,6 +217,11 @@ class Inventory:
         )
 
     def _keep(self, record: DeviceRecord) -> None:
+        before = self._records.get(record.device)
+        if before is None or before.report.root != record.report.root:
+            if before is not None:
+                self._by_root[before.report.root].discard(record.device)
+            self._by_root[record.report.root].add(record.device)
         self._records[record.device] = record
         self._stale.add(record.device)
         self._unsaved.add(record.device)
