@@ -134,7 +134,7 @@ int64_t esp_timer_get_time(void)
 
 void vTaskDelay(TickType_t ticks)
 {
-    (void)usleep(ticks * 1000u);
+    (void)usleep(ticks * 10000u); /* at 100 Hz, the default of ESP-IDF */
 }
 
 esp_err_t esp_event_loop_create_default(void)
