@@ -8,11 +8,9 @@ For the event loop's thread only.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
@@ -24,7 +22,7 @@ from reconciler.devices.errors import LinkUnusable
 from reconciler.devices.mqtt_connection import MqttConnection
 from reconciler.devices.mqtt_link import REQUEST_BYTES_MAX
 from reconciler.devices.mqtt_properties import expiring
-from reconciler.devices.mqtt_tls import ClientTls, certificate_ends, send_at_once
+from reconciler.devices.mqtt_tls import ClientTls, send_at_once
 from reconciler.foreign_text import printable_line
 
 KEEPALIVE_S = 10  # a line that carries nothing any more is noticed within one and a half of these
@@ -55,7 +53,6 @@ class Uplink:
         self, fleet: str, own: str, settings: UplinkSettings, on_answer: OnAnswer, on_change: Callable[[], None]
     ) -> None:
         self.trouble: str | None = None  # why nothing passes; None: it does, or is about to for the first time
-        self.broker_certificate_ends: datetime | None = None  # as the broker showed it last
         base = f"tinyfleet/{fleet}/server/{settings.gateway}"
         self._requests, self._answers = f"{base}/request/{own}", f"{base}/answer/{own}"
         self._settings, self._on_answer, self._on_change = settings, on_answer, on_change
@@ -67,7 +64,7 @@ class Uplink:
             CallbackAPIVersion.VERSION2, client_id=f"tinyfleet-uplink-{own}", protocol=MQTTProtocolVersion.MQTTv5
         )
         self._client.on_pre_connect = self._on_pre_connect
-        self._client.on_socket_open = self._on_socket_open
+        self._client.on_socket_open = lambda _client, _data, opened: send_at_once(opened)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_disconnect = self._on_disconnect
@@ -109,11 +106,6 @@ class Uplink:
                 self._tls.read_again()
         except LinkUnusable as unusable:
             self._loop.call_soon_threadsafe(self._note, str(unusable))
-
-    def _on_socket_open(self, _client: Client, _data: object, opened: object) -> None:
-        send_at_once(opened)
-        if isinstance(opened, ssl.SSLSocket):
-            self.broker_certificate_ends = certificate_ends(opened)
 
     # ------------------------------------------------------------ in the event loop
 
